@@ -1,0 +1,28 @@
+/** One field of a Kubernetes object, as the API server's published schema describes it. */
+export interface FieldSchema {
+  /** Name of another entry of the table: `core.v1.Container`. */
+  readonly ref?: string;
+  readonly type?: 'string' | 'integer' | 'number' | 'boolean' | 'object' | 'array' | 'quantity' | 'int-or-string';
+  readonly format?: string;
+  readonly enum?: readonly string[];
+  readonly default?: unknown;
+  readonly items?: FieldSchema;
+  /** Schema of the values when the field is a map (`additionalProperties`). */
+  readonly values?: FieldSchema;
+  readonly patchStrategy?: string;
+  readonly patchMergeKey?: string;
+  readonly listType?: 'atomic' | 'set' | 'map';
+  readonly listMapKeys?: readonly string[];
+  readonly mapType?: string;
+}
+
+/** A type of the API: either an object with `fields`, or a scalar (`type`). */
+export interface TypeSchema extends FieldSchema {
+  readonly fields?: Readonly<Record<string, FieldSchema>>;
+  readonly required?: readonly string[];
+  /** Set on types that are served as objects of their own. */
+  readonly kind?: { readonly group: string; readonly version: string; readonly kind: string };
+}
+
+/** All types by short name, such as `core.v1.Pod` and `meta.v1.ObjectMeta`. */
+export type SchemaTable = Readonly<Record<string, TypeSchema>>;
