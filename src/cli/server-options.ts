@@ -1,0 +1,34 @@
+import { join, resolve } from 'node:path';
+import { type Command, Option } from 'commander';
+import { DEFAULT_ROOT_DIR } from '../lib/instance.ts';
+import type { CliContext, ServerOptions } from './context.ts';
+
+/**
+ * Adds `--root-dir`, `--kubeconfig` and `-n` to a command. They are on the program and on each command, since `exec` needs
+ * positional options (what follows the pod belongs to the command in the container), and then a command sees only its own.
+ */
+export function addServerOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option('--root-dir <dir>', `state of the instance (default: $KUBELETTE_ROOT_DIR or ${DEFAULT_ROOT_DIR})`),
+    )
+    .addOption(new Option('--kubeconfig <file>', 'credentials for the API server (default: ROOT_DIR/kubeconfig)'))
+    .addOption(new Option('-n, --namespace <name>', 'namespace to work in (default: default)'));
+}
+
+/** What the options of `addServerOptions` say, given before or after the command's name; the latter wins. */
+export function serverOptions(command: Command, context: Pick<CliContext, 'env' | 'cwd'>): ServerOptions {
+  const given: { rootDir?: string; kubeconfig?: string; namespace?: string } = {};
+  for (let at: Command | null = command; at; at = at.parent) {
+    const options = at.opts<typeof given>();
+    given.rootDir ??= options.rootDir;
+    given.kubeconfig ??= options.kubeconfig;
+    given.namespace ??= options.namespace;
+  }
+  const rootDir = resolve(context.cwd, given.rootDir ?? (context.env.KUBELETTE_ROOT_DIR || DEFAULT_ROOT_DIR));
+  return {
+    rootDir,
+    kubeconfig: given.kubeconfig === undefined ? join(rootDir, 'kubeconfig') : resolve(context.cwd, given.kubeconfig),
+    namespace: given.namespace ?? 'default',
+  };
+}
