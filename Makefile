@@ -1,0 +1,49 @@
+# Every target does its own set-up, can be repeated, and leaves nothing running. Start with `make demo`.
+SHELL := /bin/bash
+# Node 24: the machine's, or the one that scripts/setup laid into .tools.
+export PATH := $(CURDIR)/.tools/bin:$(CURDIR)/node_modules/.bin:$(PATH):/usr/sbin:/sbin
+RESULTS := .cache/test-results
+VITEST := vitest run --reporter=default --reporter=json
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help setup setup-node build check test unit e2e demo up down bench generate clean
+
+help: ## what can be made
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## /\1\t/' | expand -t 12
+
+setup: ## Debian packages, Node 24, npm packages: whatever is missing
+	@scripts/setup
+
+setup-node:
+	@scripts/setup --without-host
+
+build: setup-node ## dist/: the command and the library
+	@node scripts/build.ts
+
+check: setup-node ## format, lint, types, import table, dead code, package
+	@node scripts/check.ts
+
+unit: setup-node ## unit tests: no root, no network, seconds
+	@$(VITEST) --project unit --outputFile.json=$(RESULTS)/unit.json
+
+e2e: setup build ## end-to-end tests: real containerd, real kubectl; needs root
+	@$(VITEST) --project e2e --outputFile.json=$(RESULTS)/e2e.json
+
+test: setup check unit build e2e ## everything: set-up, checks, unit and end-to-end tests
+
+demo: setup build ## both example manifests, live, in 90 seconds
+	@node scripts/demo.ts
+
+up: setup build ## an agent to play with: prints how to use it; `make down` ends it
+	@node scripts/demo.ts up
+
+down: ## ends what `make up` started and removes all of it
+	@node scripts/demo.ts down
+
+generate: setup-node ## src/*/generated from the published schemas and protocols
+	node scripts/generate-api.ts
+	scripts/generate-cri.sh
+
+clean: ## what was built or cached in this checkout
+	rm -rf dist coverage .cache
