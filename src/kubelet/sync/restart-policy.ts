@@ -1,0 +1,34 @@
+import type { Container, ContainerRestartRule, Pod } from '../../api/generated/types.ts';
+
+/** An init container that stays: `restartPolicy: Always` on it. */
+export function isSidecar(container: Container): boolean {
+  return container.restartPolicy === 'Always';
+}
+
+/** The policy that holds for this container: its own, else the pod's. Init containers know `Always` as "until it succeeds". */
+export function effectiveRestartPolicy(pod: Pod, container: Container): 'Always' | 'OnFailure' | 'Never' {
+  const policy = container.restartPolicy ?? pod.spec.restartPolicy ?? 'Always';
+  return policy === 'Never' || policy === 'OnFailure' ? policy : 'Always';
+}
+
+export type ExitDecision = 'stay' | 'restart' | 'restartAllContainers';
+
+/**
+ * What an exit by itself leads to: the container's restartPolicyRules in order, then its policy, then the pod's.
+ * Kills by probes do not come here; they ignore the rules.
+ */
+export function decideOnExit(pod: Pod, container: Container, exitCode: number): ExitDecision {
+  for (const rule of container.restartPolicyRules ?? []) {
+    if (!ruleMatches(rule, exitCode)) continue;
+    return rule.action === 'RestartAllContainers' ? 'restartAllContainers' : 'restart';
+  }
+  const policy = effectiveRestartPolicy(pod, container);
+  if (policy === 'Always') return 'restart';
+  return policy === 'OnFailure' && exitCode !== 0 ? 'restart' : 'stay';
+}
+
+function ruleMatches(rule: ContainerRestartRule, exitCode: number): boolean {
+  if (!rule.exitCodes) return false;
+  const listed = rule.exitCodes.values?.includes(exitCode) ?? false;
+  return rule.exitCodes.operator === 'NotIn' ? !listed : listed;
+}
