@@ -385,6 +385,10 @@ export class FakeRuntimeService implements RuntimeService {
     if (!sandbox) {
       throw fail('NOT_FOUND', 'CreateContainer', `failed to find sandbox id "${sandboxId}": not found`);
     }
+    if (sandbox.state !== PodSandboxState.SANDBOX_READY) {
+      const message = `failed to get sandbox container task: no running task found: task ${sandboxId} not found: not found`;
+      throw fail('NOT_FOUND', 'CreateContainer', message);
+    }
     const twin = fake
       .containersOf(sandboxId)
       .find((c) => c.config.metadata?.name === metadata.name && c.config.metadata.attempt === metadata.attempt);
@@ -568,7 +572,8 @@ export class FakeRuntimeService implements RuntimeService {
   private findRunning(id: string, rpc: string): FakeContainer {
     const container = this.find(id, rpc);
     if (container.status.state !== ContainerState.CONTAINER_RUNNING || container.exited) {
-      throw fail('UNKNOWN', rpc, `container is in ${stateName(container.status.state)} state`);
+      const what = rpc === 'ExecSync' ? 'failed to exec in container: ' : '';
+      throw fail('UNKNOWN', rpc, `${what}container is in ${stateName(container.status.state)} state`);
     }
     return container;
   }

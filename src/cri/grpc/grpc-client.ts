@@ -157,6 +157,7 @@ export class GrpcClient {
     if (this.closed) throw new CriError('UNAVAILABLE', method, `the connection to ${this.socketPath} was closed`);
     if (this.session) return this.session;
     const session = connect('http://localhost', {
+      maxSessionMemory: 64,
       createConnection: () => createConnection(this.socketPath),
       settings: { initialWindowSize: STREAM_WINDOW_BYTES, enablePush: false },
     });
