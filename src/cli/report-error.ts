@@ -1,0 +1,27 @@
+import { ApiStatusError } from '../api/status-error.ts';
+import { isAbort, messageOf, UserError } from '../lib/errors.ts';
+
+/**
+ * What the user sees of a failure, in the words kubectl uses for what a server answers, and the exit code. Never a stack trace.
+ * Cancellations print nothing and exit with 130, as a shell does after Ctrl-C.
+ */
+export function describeError(error: unknown): { text: string; exitCode: number } {
+  if (isAbort(error)) return { text: '', exitCode: 130 };
+  if (error instanceof ApiStatusError) return { text: `${describeStatus(error)}\n`, exitCode: 1 };
+  if (error instanceof UserError) {
+    const hint = error.hint === undefined ? '' : `hint: ${error.hint}\n`;
+    return { text: `error: ${error.message}\n${hint}`, exitCode: error.exitCode };
+  }
+  return { text: `error: ${messageOf(error)}\n`, exitCode: 1 };
+}
+
+function describeStatus(error: ApiStatusError): string {
+  if (error.reason !== 'Invalid' || error.details === undefined) {
+    return `Error from server${error.reason ? ` (${error.reason})` : ''}: ${error.message}`;
+  }
+  const { kind, name, causes = [] } = error.details;
+  const subject = `The ${kind ?? 'object'} "${name ?? ''}" is invalid`;
+  const lines = causes.map((c) => (c.field ? `${c.field}: ${c.message ?? ''}` : (c.message ?? '')));
+  if (lines.length === 0) return `${subject}: ${error.message}`;
+  return lines.length === 1 ? `${subject}: ${lines[0]}` : `${subject}:\n${lines.map((l) => `* ${l}`).join('\n')}`;
+}
