@@ -1,6 +1,6 @@
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import type { InstanceLayout } from '../lib/instance.ts';
-import { identifyProcess, isAlive, type ProcessIdentity } from './process-identity.ts';
+import { identifyProcess, isAlive, type ProcessIdentity } from '../lib/process-identity.ts';
 
 /** What a running agent tells other processes of this host about itself, in `layout.agentFile` (0600). */
 export interface AgentFile extends ProcessIdentity {
