@@ -70,6 +70,11 @@ export class FakeClock implements Clock {
     );
   }
 
+  /** Lets `ms` pass without firing anything: the process was held up. What fell due fires with the next `advance`. */
+  stall(ms: number): void {
+    this.elapsed += ms;
+  }
+
   /** Moves time by `ms`, firing what falls due, and lets promises settle after each timer. */
   async advance(ms: number): Promise<void> {
     const target = this.elapsed + ms;

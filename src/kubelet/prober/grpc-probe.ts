@@ -1,0 +1,184 @@
+import { type ClientHttp2Session, connect, constants } from 'node:http2';
+import type { GRPCAction } from '../../api/generated/types.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { messageOf } from '../../lib/errors.ts';
+import type { Attempt, AttemptInput } from './attempt.ts';
+import { goDuration, joinHostPort } from './probe-target.ts';
+
+/** gRPC waits this long before it tries to connect again (grpc: doc/connection-backoff.md). */
+const RECONNECT_MS = 1000;
+
+const STATUS_NAMES = [
+  'OK',
+  'Canceled',
+  'Unknown',
+  'InvalidArgument',
+  'DeadlineExceeded',
+  'NotFound',
+  'AlreadyExists',
+  'PermissionDenied',
+  'ResourceExhausted',
+  'FailedPrecondition',
+  'Aborted',
+  'OutOfRange',
+  'Unimplemented',
+  'Internal',
+  'Unavailable',
+  'DataLoss',
+  'Unauthenticated',
+];
+const UNIMPLEMENTED = 12;
+const SERVING_STATUS = ['UNKNOWN', 'SERVING', 'NOT_SERVING', 'SERVICE_UNKNOWN'];
+
+/** What a call of Health/Check came to: a serving status, or a gRPC status that is not OK. */
+type CheckResult = { readonly serving: number } | { readonly code: number; readonly message: string };
+
+/**
+ * `grpc.health.v1.Health/Check` without TLS: SERVING is success, everything else a failure; there are no prober errors
+ * (kubernetes: pkg/probe/grpc/grpc.go).
+ */
+export async function grpcProbe(action: GRPCAction, input: AttemptInput, clock: Clock): Promise<Attempt> {
+  const address = joinHostPort(input.podIP!, action.port);
+  const within = goDuration(input.timeoutMs);
+  const timeout = new AbortController();
+  const stop = AbortSignal.any([timeout.signal, input.signal]);
+  const timer = clock.setTimer(input.timeoutMs, () => timeout.abort());
+  let session: ClientHttp2Session | undefined;
+  try {
+    session = await connectUntil(address, stop, clock);
+    if (!session) {
+      const words = `timeout: failed to connect service "${address}" within ${within}: context deadline exceeded`;
+      return { outcome: 'failure', output: words, ownTime: true };
+    }
+    const result = await check(session, action.service ?? '', stop);
+    if (!result) {
+      return {
+        outcome: 'failure',
+        output: `timeout: health rpc did not complete within ${within}`,
+        ownTime: true,
+      };
+    }
+    if ('serving' in result) {
+      if (result.serving === 1) return { outcome: 'success', output: 'service healthy' };
+      const name = SERVING_STATUS[result.serving] ?? String(result.serving);
+      return { outcome: 'failure', output: `service unhealthy (responded with "${name}")` };
+    }
+    if (result.code === UNIMPLEMENTED) {
+      const words = 'error: this server does not implement the grpc health protocol (grpc.health.v1.Health)';
+      return { outcome: 'failure', output: `${words}: ${result.message}` };
+    }
+    const code = STATUS_NAMES[result.code] ?? `Code(${result.code})`;
+    return {
+      outcome: 'failure',
+      output: `error: health rpc probe failed: rpc error: code = ${code} desc = ${result.message}`,
+    };
+  } finally {
+    timer.cancel();
+    session?.destroy();
+  }
+}
+
+/** A session whose server has answered the HTTP/2 preface; undefined when none came about before `stop`. */
+async function connectUntil(address: string, stop: AbortSignal, clock: Clock): Promise<ClientHttp2Session | undefined> {
+  while (!stop.aborted) {
+    const session = await connectOnce(address, stop);
+    if (session) return session;
+    // As gRPC does it, a refused connection is tried again until the time is up: the server may be just starting.
+    await clock.sleep(RECONNECT_MS, stop).catch(() => {});
+  }
+  return undefined;
+}
+
+function connectOnce(address: string, stop: AbortSignal): Promise<ClientHttp2Session | undefined> {
+  return new Promise((resolve) => {
+    const session = connect(`http://${address}`);
+    const finish = (value: ClientHttp2Session | undefined): void => {
+      stop.removeEventListener('abort', onAbort);
+      if (!value) session.destroy();
+      resolve(value);
+    };
+    const onAbort = (): void => finish(undefined);
+    stop.addEventListener('abort', onAbort, { once: true });
+    session.once('remoteSettings', () => finish(session));
+    session.once('close', () => finish(undefined));
+    // Stays attached: a session that breaks later ends its stream, which is where it is told.
+    session.on('error', () => finish(undefined));
+  });
+}
+
+/** One unary call; undefined when `stop` came first. */
+function check(session: ClientHttp2Session, service: string, stop: AbortSignal): Promise<CheckResult | undefined> {
+  return new Promise((resolve) => {
+    const stream = session.request({
+      [constants.HTTP2_HEADER_METHOD]: 'POST',
+      [constants.HTTP2_HEADER_PATH]: '/grpc.health.v1.Health/Check',
+      [constants.HTTP2_HEADER_CONTENT_TYPE]: 'application/grpc',
+      [constants.HTTP2_HEADER_TE]: 'trailers',
+      [constants.HTTP2_HEADER_USER_AGENT]: 'kube-probe/1.36',
+    });
+    const finish = (result: CheckResult | undefined): void => {
+      stop.removeEventListener('abort', onAbort);
+      resolve(result);
+    };
+    const onAbort = (): void => finish(undefined);
+    stop.addEventListener('abort', onAbort, { once: true });
+
+    const chunks: Buffer[] = [];
+    let http = 200;
+    let trailers: Record<string, unknown> = {};
+    stream.on('response', (headers) => {
+      http = headers[':status'] ?? 0;
+      trailers = headers;
+    });
+    stream.on('trailers', (headers) => (trailers = headers));
+    stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+    stream.on('error', (error) => finish({ code: 14, message: messageOf(error) }));
+    stream.on('close', () => {
+      if (http !== 200) return finish(fromHttpStatus(http));
+      const status = trailers['grpc-status'];
+      if (status === undefined) return finish({ code: 14, message: 'error reading from server: EOF' });
+      const message = decodeURIComponentSafe(String(trailers['grpc-message'] ?? ''));
+      finish(status === '0' ? { serving: decodeResponse(Buffer.concat(chunks)) } : { code: Number(status), message });
+    });
+    stream.end(encodeRequest(service));
+  });
+}
+
+/** What gRPC makes of a server that answers with bare HTTP (grpc: doc/http-grpc-status-mapping.md). */
+function fromHttpStatus(status: number): CheckResult {
+  const codes: Record<number, number> = { 400: 13, 401: 16, 403: 7, 404: 12, 429: 14, 502: 14, 503: 14, 504: 14 };
+  return { code: codes[status] ?? 2, message: `unexpected HTTP status code received from server: ${status}` };
+}
+
+function decodeURIComponentSafe(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+/** `HealthCheckRequest { string service = 1; }` in gRPC's length-prefixed framing. */
+export function encodeRequest(service: string): Buffer {
+  const name = Buffer.from(service);
+  const message = service === '' ? Buffer.alloc(0) : Buffer.concat([Buffer.from([0x0a]), varint(name.length), name]);
+  const prefix = Buffer.alloc(5);
+  prefix.writeUInt32BE(message.length, 1);
+  return Buffer.concat([prefix, message]);
+}
+
+function varint(value: number): Buffer {
+  const bytes: number[] = [];
+  for (let rest = value; ; rest >>>= 7) {
+    if (rest < 0x80) return Buffer.from([...bytes, rest]);
+    bytes.push((rest & 0x7f) | 0x80);
+  }
+}
+
+/** `HealthCheckResponse { ServingStatus status = 1; }`: the status; 0 (UNKNOWN) when it is left out. */
+export function decodeResponse(frame: Buffer): number {
+  // The one field is an enum below 128: its tag is 0x08, its value one byte.
+  const message = frame.subarray(5);
+  const at = message.indexOf(0x08);
+  return at === 0 ? (message[1] ?? 0) : 0;
+}

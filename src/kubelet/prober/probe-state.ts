@@ -1,0 +1,54 @@
+/** The rules by which single probe results become a verdict (kubernetes: pkg/kubelet/prober/worker.go). Pure. */
+import type { ProbeType, ProbeVerdict } from '../ports.ts';
+
+/** What is known of one probe of one container instance. */
+export interface ProbeState {
+  readonly verdict: ProbeVerdict;
+  /** Results in a row that differ from the verdict. */
+  readonly consecutive: number;
+  /** What those results were; undefined when `consecutive` is 0. */
+  readonly against: 'success' | 'failure' | undefined;
+  /** No more checks of this container instance. */
+  readonly resting: boolean;
+}
+
+export interface Thresholds {
+  readonly successThreshold: number;
+  readonly failureThreshold: number;
+}
+
+/** Before any result a container counts as alive, not ready, and not known to have started. */
+const INITIAL: Record<ProbeType, ProbeVerdict> = { liveness: 'success', readiness: 'failure', startup: 'unknown' };
+
+/**
+ * The state of a probe whose container instance has just been seen.
+ * @param published the verdict an earlier agent published for this very instance: it stands until a result contradicts it
+ */
+export function initialProbeState(type: ProbeType, published?: ProbeVerdict): ProbeState {
+  const verdict = published ?? INITIAL[type];
+  return { verdict, consecutive: 0, against: undefined, resting: rests(type, verdict) };
+}
+
+/** The state after one more result. A result that is `unknown` says nothing about the container and changes nothing. */
+export function nextProbeState(
+  type: ProbeType,
+  thresholds: Thresholds,
+  state: ProbeState,
+  result: 'success' | 'failure' | 'unknown',
+): ProbeState {
+  if (result === 'unknown' || state.resting) return state;
+  if (result === state.verdict) return { ...state, consecutive: 0, against: undefined };
+  const consecutive = state.against === result ? state.consecutive + 1 : 1;
+  const needed = result === 'success' ? thresholds.successThreshold : thresholds.failureThreshold;
+  if (consecutive < needed) return { ...state, consecutive, against: result };
+  return { verdict: result, consecutive: 0, against: undefined, resting: rests(type, result) };
+}
+
+/**
+ * Startup is decided once per container instance; after a liveness failure the container is about to be killed, and an exec
+ * into a container that is being stopped can wedge the runtime.
+ */
+function rests(type: ProbeType, verdict: ProbeVerdict): boolean {
+  if (type === 'startup') return verdict !== 'unknown';
+  return type === 'liveness' && verdict === 'failure';
+}

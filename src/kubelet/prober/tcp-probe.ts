@@ -1,0 +1,30 @@
+import { connect } from 'node:net';
+import type { TCPSocketAction } from '../../api/generated/types.ts';
+import type { Clock } from '../../lib/clock.ts';
+import type { Attempt, AttemptInput } from './attempt.ts';
+import { dialWords } from './dial-words.ts';
+import { joinHostPort, resolvePort } from './probe-target.ts';
+
+/** Connecting is success. The connection is reset at once: a close would leave a TIME_WAIT per check behind. */
+export function tcpProbe(action: TCPSocketAction, input: AttemptInput, clock: Clock): Promise<Attempt> {
+  const host = action.host || input.podIP!;
+  const port = resolvePort(action.port, input.container);
+  const address = joinHostPort(host, port);
+  return new Promise((resolve) => {
+    const socket = connect({ host, port });
+    const finish = (attempt: Attempt): void => {
+      timer.cancel();
+      input.signal.removeEventListener('abort', onAbort);
+      socket.resetAndDestroy();
+      resolve(attempt);
+    };
+    const onAbort = (): void => finish({ outcome: 'error', output: 'aborted' });
+    const timer = clock.setTimer(input.timeoutMs, () =>
+      finish({ outcome: 'failure', output: `dial tcp ${address}: i/o timeout`, ownTime: true }),
+    );
+    input.signal.addEventListener('abort', onAbort, { once: true });
+    socket.once('connect', () => finish({ outcome: 'success', output: '' }));
+    // Stays attached: a reset that arrives after the end must not become an uncaught error.
+    socket.on('error', (error) => finish({ outcome: 'failure', output: dialWords(error, host, address) }));
+  });
+}
