@@ -1,0 +1,164 @@
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { Container, Pod, VolumeMount } from '../../api/generated/types.ts';
+import type { ContainerConfig, DNSConfig, Mount, PodSandboxConfig } from '../../cri/generated/cri.ts';
+import type { ImageService } from '../../cri/runtime-service.ts';
+import { isAbort, messageOf } from '../../lib/errors.ts';
+import type { ContainerConfigFactory, MountedVolumes, NodeSettings, Outcome } from '../ports.ts';
+import type { ConfigObjects } from '../volumes/config-objects.ts';
+import type { Mounter } from '../volumes/mounter.ts';
+import { etcHostsFile, subPathTarget, terminationMessageFile } from '../volumes/pod-dirs.ts';
+import { bindSubPath } from '../volumes/sub-path.ts';
+import { parseResolvConf } from './dns-config.ts';
+import { expandStrictly } from './expand-variables.ts';
+import { fileMount, generateContainerConfig, volumeMount } from './generate-container-config.ts';
+import { generateSandboxConfig, podLogDir } from './generate-sandbox-config.ts';
+import { hostsFile } from './hosts-file.ts';
+import { resolveEnv } from './resolve-env.ts';
+import type { NodeCapacity } from './resource-field-ref.ts';
+import { needsImageUser, nonRootViolation } from './security-context.ts';
+
+const ETC_HOSTS = '/etc/hosts';
+
+type ContainerInput = Parameters<ContainerConfigFactory['containerConfig']>[0];
+
+/** Makes the configs that the runtime is given, and the files that they name: logs' directories, hosts file, termination message. */
+export class PodConfigFactory implements ContainerConfigFactory {
+  private readonly settings: NodeSettings;
+  private readonly capacity: NodeCapacity;
+  private readonly objects: ConfigObjects;
+  private readonly images: Pick<ImageService, 'imageStatus'>;
+  private readonly mounter: Mounter;
+
+  constructor(options: {
+    readonly settings: NodeSettings;
+    readonly capacity: NodeCapacity;
+    readonly objects: ConfigObjects;
+    readonly images: Pick<ImageService, 'imageStatus'>;
+    readonly mounter: Mounter;
+  }) {
+    this.settings = options.settings;
+    this.capacity = options.capacity;
+    this.objects = options.objects;
+    this.images = options.images;
+    this.mounter = options.mounter;
+  }
+
+  async sandboxConfig(pod: Pod, attempt: number): Promise<PodSandboxConfig> {
+    const config = generateSandboxConfig(pod, attempt, this.settings, await this.hostDNS(), await seccompSupported());
+    await mkdir(config.logDirectory, { recursive: true, mode: 0o755 });
+    return config;
+  }
+
+  async containerConfig(input: ContainerInput): Promise<Outcome<ContainerConfig>> {
+    const { pod, container, restartCount, imageRef } = input;
+    try {
+      const violation = nonRootViolation(pod, container, await this.imageUser(pod, container, imageRef));
+      if (violation !== undefined) throw new Error(violation);
+      const { nodeName, hostIP, memoryCapacityBytes } = this.settings;
+      const fields = { nodeName, hostIP, podIPs: input.podIPs };
+      const env = await resolveEnv(pod, container, { objects: this.objects, fields, capacity: this.capacity });
+      const mounts = await this.mounts(input, env);
+      await this.makeLogDir(pod, container);
+      const config = generateContainerConfig({
+        pod,
+        container,
+        restartCount,
+        imageRef,
+        env,
+        mounts,
+        memoryCapacityBytes,
+      });
+      return { ok: true, value: config };
+    } catch (error) {
+      if (isAbort(error)) throw error;
+      return { ok: false, reason: 'CreateContainerConfigError', message: messageOf(error) };
+    }
+  }
+
+  private async mounts(input: ContainerInput, env: ReadonlyMap<string, string>): Promise<Mount[]> {
+    const { pod, container, restartCount, podIPs } = input;
+    const mounts: Mount[] = [];
+    for (const [index, mount] of (container.volumeMounts ?? []).entries()) {
+      mounts.push(await this.volumeMount(pod, container, mount, index, input.volumes, env));
+    }
+    const taken = new Set(mounts.map((mount) => mount.containerPath));
+    if ((podIPs.length > 0 || pod.spec?.hostNetwork) && !taken.has(ETC_HOSTS)) {
+      mounts.push(fileMount(ETC_HOSTS, await this.writeHostsFile(pod, podIPs)));
+    }
+    const messagePath = container.terminationMessagePath ?? '';
+    if (messagePath !== '') {
+      mounts.push(fileMount(messagePath, await this.makeMessageFile(pod, container, restartCount)));
+    }
+    return mounts;
+  }
+
+  private async volumeMount(
+    pod: Pod,
+    container: Container,
+    mount: VolumeMount,
+    index: number,
+    volumes: MountedVolumes,
+    env: ReadonlyMap<string, string>,
+  ): Promise<Mount> {
+    const volume = volumes.get(mount.name);
+    if (!volume) {
+      const [name, where] = [mount.name, container.name].map((text) => JSON.stringify(text));
+      throw new Error(`cannot find volume ${name} to mount into container ${where}`);
+    }
+    const subPath = mount.subPathExpr ? expandStrictly(mount.subPathExpr, env) : (mount.subPath ?? '');
+    if (subPath === '') return volumeMount(mount, volume.hostPath, volume.readOnly);
+    if (subPath.startsWith('/')) throw new Error(`error SubPath \`${subPath}\` must not be an absolute path`);
+    if (subPath.split('/').includes('..')) {
+      throw new Error(`unable to provision SubPath \`${subPath}\`: must not contain '..'`);
+    }
+    const target = subPathTarget(this.settings.podsDir, pod.metadata.uid ?? '', mount.name, container.name, index);
+    try {
+      await bindSubPath(volume.hostPath, subPath, target, this.mounter);
+    } catch (error) {
+      // Why exactly would tell the pod's owner about the host's file system.
+      const [name, where] = [mount.name, container.name].map((text) => JSON.stringify(text));
+      throw new Error(`failed to prepare subPath for volumeMount ${name} of container ${where}`, { cause: error });
+    }
+    return volumeMount(mount, target, volume.readOnly);
+  }
+
+  private async writeHostsFile(pod: Pod, podIPs: readonly string[]): Promise<string> {
+    const file = etcHostsFile(this.settings.podsDir, pod.metadata.uid ?? '');
+    const nodeHosts = pod.spec?.hostNetwork ? await readFile(ETC_HOSTS, 'utf8') : '';
+    await mkdir(dirname(file), { recursive: true, mode: 0o750 });
+    // In place: the containers that run have this very file mounted.
+    await writeFile(file, hostsFile(pod, podIPs, nodeHosts), { mode: 0o644 });
+    return file;
+  }
+
+  private async makeMessageFile(pod: Pod, container: Container, restartCount: number): Promise<string> {
+    const file = terminationMessageFile(this.settings.podsDir, pod.metadata.uid ?? '', container.name, restartCount);
+    await mkdir(dirname(file), { recursive: true, mode: 0o750 });
+    await writeFile(file, '');
+    // Whatever user the container runs as.
+    await chmod(file, 0o666);
+    return file;
+  }
+
+  private async makeLogDir(pod: Pod, container: Container): Promise<void> {
+    const { namespace = '', name = '', uid: podUID = '' } = pod.metadata;
+    const dir = podLogDir(this.settings.podLogsDir, { namespace, name, podUID });
+    await mkdir(join(dir, container.name), { recursive: true, mode: 0o755 });
+  }
+
+  private async imageUser(pod: Pod, container: Container, imageRef: string) {
+    if (!needsImageUser(pod, container)) return undefined;
+    const image = await this.images.imageStatus(imageRef);
+    return { uid: image?.uid?.value, username: image?.username ?? '' };
+  }
+
+  private async hostDNS(): Promise<DNSConfig> {
+    return parseResolvConf(await readFile(this.settings.resolvConf, 'utf8'));
+  }
+}
+
+/** Whether the kernel has seccomp: without it the runtime refuses every profile. */
+async function seccompSupported(): Promise<boolean> {
+  return /^Seccomp:/m.test(await readFile('/proc/self/status', 'utf8'));
+}

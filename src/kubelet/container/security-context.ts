@@ -1,0 +1,152 @@
+import type { Container, Pod, SeccompProfile } from '../../api/generated/types.ts';
+import {
+  type Int64Value,
+  LinuxContainerSecurityContext,
+  LinuxSandboxSecurityContext,
+  NamespaceMode,
+  type NamespaceOption,
+  type SecurityProfile,
+  SecurityProfile_ProfileType,
+} from '../../cri/generated/cri.ts';
+
+/** What of `/proc` and `/sys` a container does not see, and what it cannot write (`pkg/securitycontext/util.go`). */
+const MASKED_PATHS = [
+  '/proc/asound',
+  '/proc/acpi',
+  '/proc/interrupts',
+  '/proc/kcore',
+  '/proc/keys',
+  '/proc/latency_stats',
+  '/proc/timer_list',
+  '/proc/timer_stats',
+  '/proc/sched_debug',
+  '/proc/scsi',
+  '/sys/firmware',
+  '/sys/devices/virtual/powercap',
+];
+const READONLY_PATHS = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'];
+
+/** Which namespaces the pod has to itself. */
+export function namespaceOptions(pod: Pod): NamespaceOption {
+  const { hostNetwork, hostIPC, hostPID, shareProcessNamespace } = pod.spec ?? {};
+  const ownPID = shareProcessNamespace ? NamespaceMode.POD : NamespaceMode.CONTAINER;
+  return {
+    network: hostNetwork ? NamespaceMode.NODE : NamespaceMode.POD,
+    ipc: hostIPC ? NamespaceMode.NODE : NamespaceMode.POD,
+    pid: hostPID ? NamespaceMode.NODE : ownPID,
+    targetId: '',
+  };
+}
+
+/** The sandbox's. Its own process is ours, so it always runs under the runtime's seccomp profile, where the kernel has seccomp. */
+export function sandboxSecurityContext(pod: Pod, seccompSupported: boolean): LinuxSandboxSecurityContext {
+  const context = pod.spec?.securityContext;
+  return LinuxSandboxSecurityContext.fromPartial({
+    namespaceOptions: namespaceOptions(pod),
+    runAsUser: int64(context?.runAsUser),
+    runAsGroup: context?.runAsUser === undefined ? undefined : int64(context.runAsGroup),
+    supplementalGroups: supplementalGroups(pod),
+    privileged: allContainers(pod).some((container) => container.securityContext?.privileged === true),
+    seccomp: seccompSupported ? profile(SecurityProfile_ProfileType.RuntimeDefault) : undefined,
+    selinuxOptions: selinux(context?.seLinuxOptions),
+  });
+}
+
+/** A container's, from the pod's settings and its own, which win (`pkg/kubelet/kuberuntime/security_context.go`). */
+export function containerSecurityContext(pod: Pod, container: Container): LinuxContainerSecurityContext {
+  const podContext = pod.spec?.securityContext;
+  const own = container.securityContext;
+  const unmasked = own?.procMount === 'Unmasked';
+  return LinuxContainerSecurityContext.fromPartial({
+    namespaceOptions: namespaceOptions(pod),
+    runAsUser: int64(own?.runAsUser ?? podContext?.runAsUser),
+    runAsGroup: int64(own?.runAsGroup ?? podContext?.runAsGroup),
+    supplementalGroups: supplementalGroups(pod),
+    privileged: own?.privileged ?? false,
+    readonlyRootfs: own?.readOnlyRootFilesystem ?? false,
+    noNewPrivs: own?.allowPrivilegeEscalation === false,
+    capabilities: {
+      addCapabilities: own?.capabilities?.add ?? [],
+      dropCapabilities: own?.capabilities?.drop ?? [],
+    },
+    maskedPaths: unmasked ? [] : MASKED_PATHS,
+    readonlyPaths: unmasked ? [] : READONLY_PATHS,
+    seccomp: seccomp(own?.seccompProfile ?? podContext?.seccompProfile),
+    selinuxOptions: selinux(own?.seLinuxOptions ?? podContext?.seLinuxOptions),
+  });
+}
+
+/** The image's user as CRI tells it: a number, or a name that may mean anything. */
+export interface ImageUser {
+  readonly uid: bigint | undefined;
+  readonly username: string;
+}
+
+/** Whether runAsNonRoot holds for the container and its user comes from the image, which is then needed to verify it. */
+export function needsImageUser(pod: Pod, container: Container): boolean {
+  return runAsNonRoot(pod, container) && effectiveUser(pod, container) === undefined;
+}
+
+/** Why the container must not run under runAsNonRoot, or undefined. @param imageUser when `needsImageUser` */
+export function nonRootViolation(pod: Pod, container: Container, imageUser: ImageUser | undefined): string | undefined {
+  if (!runAsNonRoot(pod, container)) return undefined;
+  const { name, namespace, uid } = pod.metadata;
+  const where = `(pod: ${JSON.stringify(`${name}_${namespace}(${uid})`)}, container: ${container.name})`;
+  const user = effectiveUser(pod, container);
+  if (user !== undefined) return user === 0 ? `container's runAsUser breaks non-root policy ${where}` : undefined;
+  if (imageUser?.uid !== undefined) {
+    return imageUser.uid === 0n ? `container has runAsNonRoot and image will run as root ${where}` : undefined;
+  }
+  if (imageUser && imageUser.username !== '') {
+    const why = `image has non-numeric user (${imageUser.username}), cannot verify user is non-root`;
+    return `container has runAsNonRoot and ${why} ${where}`;
+  }
+  // Neither number nor name: the image says nothing, which is root.
+  return `container has runAsNonRoot and image will run as root ${where}`;
+}
+
+function runAsNonRoot(pod: Pod, container: Container): boolean {
+  return container.securityContext?.runAsNonRoot ?? pod.spec?.securityContext?.runAsNonRoot ?? false;
+}
+
+function effectiveUser(pod: Pod, container: Container): number | undefined {
+  return container.securityContext?.runAsUser ?? pod.spec?.securityContext?.runAsUser;
+}
+
+function allContainers(pod: Pod): Container[] {
+  return [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])];
+}
+
+function supplementalGroups(pod: Pod): bigint[] {
+  const { fsGroup, supplementalGroups: groups = [] } = pod.spec?.securityContext ?? {};
+  return [...(fsGroup === undefined ? [] : [fsGroup]), ...groups].map(BigInt);
+}
+
+function int64(value: number | undefined): Int64Value | undefined {
+  return value === undefined ? undefined : { value: BigInt(value) };
+}
+
+/** Unset is Unconfined, as on a node without seccompDefault. */
+function seccomp(wanted: SeccompProfile | undefined): SecurityProfile {
+  switch (wanted?.type) {
+    case 'RuntimeDefault':
+      return profile(SecurityProfile_ProfileType.RuntimeDefault);
+    case 'Localhost':
+      return profile(
+        SecurityProfile_ProfileType.Localhost,
+        `/var/lib/kubelet/seccomp/${wanted.localhostProfile ?? ''}`,
+      );
+    default:
+      return profile(SecurityProfile_ProfileType.Unconfined);
+  }
+}
+
+function profile(profileType: SecurityProfile_ProfileType, localhostRef = ''): SecurityProfile {
+  return { profileType, localhostRef };
+}
+
+function selinux(options: { user?: string; role?: string; type?: string; level?: string } | undefined) {
+  if (!options) return undefined;
+  const { user = '', role = '', type = '', level = '' } = options;
+  return { user, role, type, level };
+}

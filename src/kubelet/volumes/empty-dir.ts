@@ -1,0 +1,63 @@
+import { chmod, lstat, mkdir, rm, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { EmptyDirVolumeSource, Pod } from '../../api/generated/types.ts';
+import { quantityValue } from '../../api/quantity.ts';
+import { errnoOf } from '../../lib/errors.ts';
+import { applyFsGroup } from './fs-group.ts';
+import type { Mounter } from './mounter.ts';
+
+/**
+ * Makes an emptyDir volume at `dir` (`pkg/volume/emptydir/empty_dir.go`): mode 0777, or a tmpfs with medium Memory. What was set
+ * up before is left alone, contents and all; only a tmpfs that a reboot took away is mounted anew.
+ * @param marker the file that says that the volume is complete
+ * @param memoryBytes the most a Memory volume may hold when nothing else limits it
+ */
+export async function setUpEmptyDir(
+  pod: Pod,
+  source: EmptyDirVolumeSource,
+  dir: string,
+  marker: string,
+  mounter: Mounter,
+  memoryBytes: number,
+): Promise<void> {
+  const medium = source.medium ?? '';
+  if (medium !== '' && medium !== 'Memory') throw new Error(`unknown storage medium ${JSON.stringify(medium)}`);
+  const mounted = medium === 'Memory' && (await mounter.below(dir)).includes(dir);
+  if ((await exists(marker)) && (medium === '' || mounted)) return;
+  await rm(marker, { force: true });
+  await mkdir(dir, { recursive: true, mode: 0o750 });
+  if (medium === 'Memory') {
+    // A tmpfs has the sticky bit, as the kernel makes it; upstream keeps it.
+    if (!mounted) await mounter.tmpfs(dir, ['mode=1777', `size=${memoryLimit(pod, source, memoryBytes)}`]);
+  } else {
+    await chmod(dir, 0o777);
+  }
+  await applyFsGroup(dir, pod.spec?.securityContext?.fsGroup, 'readWrite');
+  await mkdir(dirname(marker), { recursive: true, mode: 0o750 });
+  await writeFile(marker, '');
+}
+
+/** The smallest of the volume's own limit, the sum of the containers' memory limits (if all have one), and the node's memory. */
+export function memoryLimit(pod: Pod, source: EmptyDirVolumeSource, memoryBytes: number): number {
+  let limit = memoryBytes;
+  const containers = pod.spec?.containers ?? [];
+  const limits = containers.map((c) => c.resources?.limits?.memory);
+  if (limits.length > 0 && limits.every((l) => l !== undefined)) {
+    limit = Math.min(
+      limit,
+      limits.map((l) => quantityValue(String(l))).reduce((a, b) => a + b),
+    );
+  }
+  const own = source.sizeLimit === undefined ? 0 : quantityValue(String(source.sizeLimit));
+  return own > 0 ? Math.min(limit, own) : limit;
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await lstat(path);
+    return true;
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return false;
+    throw error;
+  }
+}
