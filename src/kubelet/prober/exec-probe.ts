@@ -2,8 +2,8 @@ import type { EnvVar, ExecAction } from '../../api/generated/types.ts';
 import { CriError } from '../../cri/cri-error.ts';
 import type { RuntimeService } from '../../cri/runtime-service.ts';
 import { messageOf } from '../../lib/errors.ts';
+import { goDuration } from '../images/go-duration.ts';
 import { type Attempt, type AttemptInput, MAX_OUTPUT_BYTES } from './attempt.ts';
-import { goDuration } from './probe-target.ts';
 
 /** Exit code 0 is success. The runtime keeps the time-out, so our own lag cannot make it fail. */
 export async function execProbe(action: ExecAction, input: AttemptInput, runtime: RuntimeService): Promise<Attempt> {

@@ -2,8 +2,9 @@ import { type ClientHttp2Session, connect, constants } from 'node:http2';
 import type { GRPCAction } from '../../api/generated/types.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { messageOf } from '../../lib/errors.ts';
+import { goDuration } from '../images/go-duration.ts';
 import type { Attempt, AttemptInput } from './attempt.ts';
-import { goDuration, joinHostPort } from './probe-target.ts';
+import { joinHostPort } from './probe-target.ts';
 
 /** gRPC waits this long before it tries to connect again (grpc: doc/connection-backoff.md). */
 const RECONNECT_MS = 1000;

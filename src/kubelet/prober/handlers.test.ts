@@ -12,7 +12,7 @@ import type { Attempt } from './attempt.ts';
 import { decodeResponse, encodeRequest } from './grpc-probe.ts';
 import { httpGetRequest } from './http-get.ts';
 import { networkProber } from './network-prober.ts';
-import { goDuration, joinHostPort, resolvePort } from './probe-target.ts';
+import { joinHostPort, resolvePort } from './probe-target.ts';
 
 const clock = new SystemClock();
 const traces = readFileSync(new URL('../../../test/data/kubelet-traces.json', import.meta.url), 'utf8');
@@ -363,10 +363,6 @@ describe('grpc', () => {
     expect(encodeRequest('x'.repeat(200)).subarray(4, 8)).toEqual(Buffer.from([203, 10, 200, 1]));
     expect(decodeResponse(Buffer.from([0, 0, 0, 0, 0]))).toBe(0);
   });
-});
-
-it('prints durations as Go does', () => {
-  expect([1000, 90_000, 3_600_000, 0].map(goDuration)).toEqual(['1s', '1m30s', '1h0m0s', '0s']);
 });
 
 // A certificate for these tests alone: it protects nothing (P-256, self-signed, valid for 100 years).

@@ -19,14 +19,3 @@ export function resolvePort(port: number | string, container: Container): number
 export function joinHostPort(host: string, port: number): string {
   return isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;
 }
-
-/** A duration in the way Go prints it: `1s`, `1m30s`, `1h0m0s`. Whole seconds. */
-export function goDuration(ms: number): string {
-  const seconds = Math.round(ms / 1000);
-  const parts = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
-  const from = parts.findIndex((n) => n > 0);
-  return parts
-    .map((n, i) => `${n}${'hms'[i]}`)
-    .slice(from < 0 ? 2 : from)
-    .join('');
-}
