@@ -1,0 +1,155 @@
+import { execFile } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
+import { readdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import type { Clock } from '../lib/clock.ts';
+import { errnoOf, messageOf, UserError } from '../lib/errors.ts';
+import type { InstanceLayout } from '../lib/instance.ts';
+import { isAlive, type ProcessIdentity } from '../lib/process-identity.ts';
+import { removeCniState } from './cni-config.ts';
+import { findProcesses } from './host-facts.ts';
+import { systemPath } from './host-programs.ts';
+import { findContainerd } from './managed-containerd.ts';
+
+/** How long killed processes may take to go. */
+const KILL_TIMEOUT_MS = 10_000;
+const LOOK_AGAIN_MS = 10;
+
+/**
+ * Removes everything that a managed containerd left on the host, whatever state it is in: kills containerd, its shims and all
+ * processes in the instance's cgroups; unmounts what is mounted below the instance's directories; removes the network, the cgroups
+ * and the files. For `down --purge`: containers get no grace, so stop the pods before. Touches nothing of other instances; idempotent.
+ * Throws UserError naming what would not go.
+ */
+export async function removeContainerdState(layout: InstanceLayout, clock: Clock): Promise<void> {
+  const { root, state, socket, config, log, pidFile } = layout.containerd;
+  const containerd = findContainerd(layout);
+  if (containerd) await killAll([containerd], clock);
+  await killAll(findShims(socket), clock);
+  await removeCgroups(layout.cgroupParent, clock);
+  await unmountBelow([root, state, layout.podsDir]);
+  await removeCniState(layout);
+  await removeShimSockets(state);
+  const files = [socket, `${socket}.ttrpc`, config, log, `${log}.old`, pidFile, join(layout.runDir, 'registries')];
+  await Promise.all([root, state, ...files].map((path) => rm(path, { recursive: true, force: true })));
+}
+
+/** The shims of one containerd, which outlive it. */
+function findShims(socket: string): ProcessIdentity[] {
+  return findProcesses(
+    (command) => /(^|\/)containerd-shim/.test(command[0] ?? '') && command[command.indexOf('-address') + 1] === socket,
+  );
+}
+
+async function killAll(targets: readonly ProcessIdentity[], clock: Clock): Promise<void> {
+  const deadline = clock.monotonic() + KILL_TIMEOUT_MS;
+  for (const { pid } of targets.filter(isAlive)) kill(pid);
+  for (let left = targets.filter(isAlive); left.length > 0; left = targets.filter(isAlive)) {
+    if (clock.monotonic() > deadline) throw new UserError(`processes do not end: ${left.map((p) => p.pid).join(', ')}`);
+    await clock.sleep(LOOK_AGAIN_MS);
+  }
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if (errnoOf(error) !== 'ESRCH') throw error;
+  }
+}
+
+/** Kills what runs in `cgroupParent` and below, in every hierarchy, and removes the cgroups. */
+async function removeCgroups(cgroupParent: string, clock: Clock): Promise<void> {
+  const hierarchies = mounts()
+    .filter(({ type }) => type === 'cgroup' || type === 'cgroup2')
+    .map(({ path }) => join(path, cgroupParent))
+    .filter((path) => existsSync(path));
+  const deadline = clock.monotonic() + KILL_TIMEOUT_MS;
+  for (const top of hierarchies) {
+    // Leaves first. A cgroup whose last process has just ended may stay busy for a moment.
+    for (const cgroup of [...below(top), top]) {
+      for (;;) {
+        const pids = readLines(join(cgroup, 'cgroup.procs')).map(Number);
+        for (const pid of pids) kill(pid);
+        if (pids.length === 0 && removed(cgroup)) break;
+        if (clock.monotonic() > deadline) throw new UserError(`cgroup ${cgroup} cannot be removed: it is still in use`);
+        await clock.sleep(LOOK_AGAIN_MS);
+      }
+    }
+    // The parent of all instances goes with the last of them.
+    removed(join(top, '..'));
+  }
+}
+
+/** Whether the cgroup is gone now. */
+function removed(cgroup: string): boolean {
+  try {
+    rmdirSync(cgroup);
+    return true;
+  } catch (error) {
+    return errnoOf(error) === 'ENOENT';
+  }
+}
+
+/** All directories below, leaves first. */
+function below(dir: string): string[] {
+  return readdirSync(dir, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => join(dir, entry.name))
+    .flatMap((path) => [...below(path), path]);
+}
+
+function readLines(file: string): string[] {
+  try {
+    return readFileSync(file, 'utf8').split('\n').filter(Boolean);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENODEV') return [];
+    throw error;
+  }
+}
+
+/** Unmounts all that is mounted below these directories, newest first. */
+async function unmountBelow(dirs: readonly string[]): Promise<void> {
+  const targets = mounts()
+    .map(({ path }) => path)
+    .filter((path) => dirs.some((dir) => path.startsWith(`${dir}/`)))
+    .reverse();
+  if (targets.length === 0) return;
+  const env = { ...process.env, PATH: systemPath() };
+  try {
+    await promisify(execFile)('umount', targets, { env });
+  } catch {
+    // Still in use by a process of somebody else (a shell that stands in it): detached, it goes when that one does.
+    await promisify(execFile)('umount', ['-l', ...targets], { env }).catch((error: unknown) => {
+      throw new UserError(`cannot unmount below ${dirs.join(', ')}: ${messageOf(error)}`);
+    });
+  }
+}
+
+interface Mount {
+  readonly path: string;
+  readonly type: string;
+}
+
+/** What is mounted now, oldest first. */
+function mounts(): Mount[] {
+  return readLines('/proc/self/mountinfo').map((line) => {
+    const [before, after] = line.split(' - ');
+    // Blanks, tabs, newlines and backslashes are written in octal.
+    const path = before!.split(' ')[4]!.replace(/\\([0-7]{3})/g, (_, octal: string) => {
+      return String.fromCharCode(Number.parseInt(octal, 8));
+    });
+    return { path, type: after!.split(' ')[0]! };
+  });
+}
+
+/** A shim's socket is in a directory that all containerds share; each bundle notes its own. */
+async function removeShimSockets(state: string): Promise<void> {
+  const bundles = join(state, 'io.containerd.runtime.v2.task/k8s.io');
+  for (const id of await readdir(bundles).catch(() => [])) {
+    const address = await readFile(join(bundles, id, 'address'), 'utf8').catch(() => '');
+    const path = address.trim().replace(/^unix:\/\//, '');
+    if (path.startsWith('/run/containerd/s/')) await rm(path, { force: true });
+  }
+}
