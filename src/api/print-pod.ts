@@ -1,5 +1,6 @@
-import type { Container, ContainerStatus, Pod } from './generated/types.ts';
+import type { ContainerStatus, Pod } from './generated/types.ts';
 import { humanDuration } from './human-duration.ts';
+import { isSidecar } from './pod-resources.ts';
 import { parseTime } from './time.ts';
 
 /** One line of `kubectl get pods`, its `-o wide` columns included. */
@@ -118,10 +119,6 @@ function terminatedWord(status: ContainerStatus): string {
   const terminated = status.state!.terminated!;
   if (terminated.reason) return terminated.reason;
   return terminated.signal ? `Signal:${terminated.signal}` : `ExitCode:${terminated.exitCode}`;
-}
-
-function isSidecar(container: Container): boolean {
-  return container.restartPolicy === 'Always';
 }
 
 function isTrue(pod: Pod, condition: string): boolean {
