@@ -1,0 +1,59 @@
+import type * as cri from '../../cri/generated/cri.ts';
+import { ContainerState, NamespaceMode, PodSandboxState } from '../../cri/generated/cri.ts';
+import {
+  ANNOTATIONS,
+  type ContainerRuntimeState,
+  type ContainerRuntimeStatus,
+  type SandboxRuntimeStatus,
+} from '../runtime-status.ts';
+
+const STATES: Record<number, ContainerRuntimeState> = {
+  [ContainerState.CONTAINER_CREATED]: 'created',
+  [ContainerState.CONTAINER_RUNNING]: 'running',
+  [ContainerState.CONTAINER_EXITED]: 'exited',
+};
+
+export function containerState(state: ContainerState): ContainerRuntimeState {
+  return STATES[state] ?? 'unknown';
+}
+
+/** CRI's answer in the kubelet's terms. @param sandboxId CRI does not repeat it in a container's status */
+export function containerFromCri(status: cri.ContainerStatus, sandboxId: string): ContainerRuntimeStatus {
+  const { annotations } = status;
+  const restartCount = Number.parseInt(annotations[ANNOTATIONS.restartCount] ?? '', 10);
+  return {
+    id: status.id,
+    name: status.metadata?.name ?? '',
+    sandboxId,
+    state: containerState(status.state),
+    restartCount: Number.isNaN(restartCount) ? (status.metadata?.attempt ?? 0) : restartCount,
+    hash: annotations[ANNOTATIONS.hash] ?? '',
+    createdAt: msFromNs(status.createdAt),
+    startedAt: msFromNs(status.startedAt),
+    finishedAt: msFromNs(status.finishedAt),
+    exitCode: status.exitCode,
+    reason: status.reason,
+    message: status.message,
+    image: status.image?.image ?? '',
+    imageRef: status.imageRef,
+    logPath: status.logPath,
+  };
+}
+
+export function sandboxFromCri(status: cri.PodSandboxStatus): SandboxRuntimeStatus {
+  const { network } = status;
+  const ips = network?.ip ? [network.ip, ...network.additionalIps.map((a) => a.ip)] : [];
+  return {
+    id: status.id,
+    attempt: status.metadata?.attempt ?? 0,
+    ready: status.state === PodSandboxState.SANDBOX_READY,
+    createdAt: msFromNs(status.createdAt),
+    ips,
+    hostNetwork: status.linux?.namespaces?.options?.network === NamespaceMode.NODE,
+  };
+}
+
+/** Wall time in ms from CRI's ns; 0 stays 0. */
+export function msFromNs(ns: bigint): number {
+  return Number(ns / 1_000_000n);
+}

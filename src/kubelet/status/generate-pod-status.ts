@@ -1,0 +1,288 @@
+import type {
+  Container,
+  ContainerState,
+  ContainerStateTerminated,
+  ContainerStatus,
+  Pod,
+  PodStatus,
+  VolumeMountStatus,
+} from '../../api/generated/types.ts';
+import { formatTime } from '../../api/time.ts';
+import type { ProbeType, ProbeVerdict } from '../ports.ts';
+import type { ContainerRuntimeStatus, PodRuntimeStatus } from '../runtime-status.ts';
+import type { Waiting } from '../sync/compute-pod-actions.ts';
+import { isSidecar } from '../sync/restart-policy.ts';
+import { effectiveResources } from './effective-resources.ts';
+import { podConditions } from './pod-conditions.ts';
+import { type PodPhase, podPhase } from './pod-phase.ts';
+
+/** How far a pod's worker is: `terminated` once nothing of the pod runs any more. */
+export type PodStage = 'syncing' | 'terminating' | 'terminated';
+
+export interface PodStatusInput {
+  readonly pod: Pod;
+  readonly status: PodRuntimeStatus;
+  /** The status before this one: ours if we made one, else the API server's. */
+  readonly previous: PodStatus | undefined;
+  readonly waiting: ReadonlyMap<string, Waiting>;
+  readonly verdict: (containerId: string, type: ProbeType) => ProbeVerdict;
+  /** Containers whose start is not complete: their postStart hook still runs. Not shown as running before it is done. */
+  readonly starting: ReadonlySet<string>;
+  readonly stage: PodStage;
+  readonly deadlineExceeded: boolean;
+  readonly hostIP: string;
+  /** Wall time, ms since the epoch. */
+  readonly now: number;
+}
+
+const RUNTIME_SCHEME = 'containerd://';
+
+/** What is shown of a container that the runtime has lost. */
+const LOST: ContainerStateTerminated = {
+  exitCode: 137,
+  reason: 'ContainerStatusUnknown',
+  message: 'The container could not be located when the pod was terminated',
+};
+
+/** The whole status of a pod, as upstream's kubelet reports it (recorded in `test/data/kubelet-traces.json`). Pure. */
+export function generatePodStatus(input: PodStatusInput): PodStatus {
+  const { pod, status, stage } = input;
+  const previous = input.previous ?? {};
+  const builder = new StatusBuilder(input);
+  const initContainers = pod.spec.initContainers ?? [];
+  const statuses = new Map<string, ContainerStatus>();
+  for (const c of [...initContainers, ...pod.spec.containers]) statuses.set(c.name, builder.containerStatus(c));
+  if (stage === 'terminated') failWhatNeverEnded(pod, statuses);
+
+  const sandbox = status.sandboxes[0];
+  const hasNetwork = sandbox?.ready === true && (sandbox.hostNetwork || sandbox.ips.length > 0);
+  const computed: PodPhase = input.deadlineExceeded ? 'Failed' : podPhase(pod, statuses, stage === 'terminated');
+  const wanted = stage === 'terminated' && !isTerminal(computed) ? 'Failed' : computed;
+  const before = previous.phase ?? 'Pending';
+  // The end is told only when nothing runs any more, and never taken back.
+  const isOver = isTerminal(before) || (isTerminal(wanted) && stage !== 'terminated');
+  const phase = isOver ? before : wanted;
+  const ips = podIPs(input, hasNetwork);
+  const resources = effectiveResources(pod);
+  const deadline = input.deadlineExceeded && phase === 'Failed';
+
+  const result: PodStatus = {
+    ...previous,
+    ...(pod.metadata.generation === undefined ? {} : { observedGeneration: pod.metadata.generation }),
+    phase,
+    conditions: podConditions({
+      pod,
+      phase: isTerminal(before) ? (before as PodPhase) : wanted,
+      statuses,
+      hasNetwork,
+      previous: previous.conditions ?? [],
+      now: input.now,
+    }),
+    hostIP: input.hostIP,
+    hostIPs: [{ ip: input.hostIP }],
+    startTime: previous.startTime ?? formatTime(input.now),
+    resources,
+    containerStatuses: pod.spec.containers
+      .map((c) => statuses.get(c.name)!)
+      .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0)),
+  };
+  if (initContainers.length > 0) result.initContainerStatuses = initContainers.map((c) => statuses.get(c.name)!);
+  if (resources.requests) result.allocatedResources = resources.requests;
+  if (ips.length > 0) {
+    result.podIP = ips[0]!;
+    result.podIPs = ips.map((ip) => ({ ip }));
+  }
+  if (deadline) {
+    result.reason = 'DeadlineExceeded';
+    result.message = 'Pod was active on the node longer than the specified deadline';
+  }
+  return result;
+}
+
+class StatusBuilder {
+  private readonly in: PodStatusInput;
+  private readonly isInitialized: boolean;
+
+  constructor(input: PodStatusInput) {
+    this.in = input;
+    const newest = input.status.sandboxes[0]?.id;
+    this.isInitialized = input.pod.spec.containers.some((c) =>
+      input.status.containers.some((s) => s.name === c.name && s.sandboxId === newest && s.state !== 'created'),
+    );
+  }
+
+  containerStatus(container: Container): ContainerStatus {
+    const { pod, status, previous, waiting, stage } = this.in;
+    const { name } = container;
+    const isInit = pod.spec.initContainers?.includes(container) ?? false;
+    const shown = (isInit ? previous?.initContainerStatuses : previous?.containerStatuses)?.find(
+      (s) => s.name === name,
+    );
+    let instances = status.containers.filter((c) => c.name === name && c.state !== 'created');
+    if (this.in.starting.has(name) && instances[0]?.state === 'running') instances = instances.slice(1);
+    const [current, before] = instances;
+    const isPlainInit = isInit && !isSidecar(container);
+
+    // The end of a finished init container outlives it; in a new sandbox it counts no more, since init begins again.
+    const newest = status.sandboxes[0];
+    const isStale = isPlainInit && !this.isInitialized && newest !== undefined && current?.sandboxId !== newest.id;
+    if (!current && shown?.containerID && isPlainInit && !isStale) return shown;
+    if (!current || (isStale && stage === 'syncing')) {
+      return this.waitingStatus(container, shown, current);
+    }
+
+    const state: ContainerState =
+      current.state === 'running'
+        ? { running: { startedAt: formatTime(current.startedAt) } }
+        : { terminated: current.state === 'exited' ? terminatedState(current) : LOST };
+    const result: ContainerStatus = {
+      name,
+      state,
+      lastState: before ? lastStateOf(before) : carriedLastState(shown, current),
+      ready: this.isReady(current, isPlainInit),
+      started: this.isStarted(current, isPlainInit),
+      restartCount: current.restartCount,
+      image: current.image,
+      imageID: current.imageRef,
+      containerID: `${RUNTIME_SCHEME}${current.id}`,
+      resources: declaredResources(container),
+    };
+    if (container.resources?.requests && Object.keys(container.resources.requests).length > 0) {
+      result.allocatedResources = container.resources.requests;
+    }
+    const why = waiting.get(name);
+    const isDone = isPlainInit && state.terminated?.exitCode === 0;
+    if (why && state.terminated && !isDone && stage === 'syncing') {
+      result.lastState = state;
+      result.state = { waiting: { reason: why.reason, message: why.message } };
+    }
+    return this.withMounts(container, result);
+  }
+
+  /** Of a container of which nothing is in the runtime (or nothing that counts). */
+  private waitingStatus(
+    container: Container,
+    shown: ContainerStatus | undefined,
+    old: ContainerRuntimeStatus | undefined,
+  ): ContainerStatus {
+    const { pod, waiting, stage } = this.in;
+    const why = waiting.get(container.name);
+    const fallback = pod.spec.initContainers?.length ? 'PodInitializing' : 'ContainerCreating';
+    const last = old ? terminatedState(old) : (shown?.state?.terminated ?? shown?.lastState?.terminated);
+    const lost = shown?.state?.running && !old ? LOST : last;
+    const ended = stage !== 'syncing' && shown?.state?.terminated;
+    const result: ContainerStatus = {
+      name: container.name,
+      state: ended
+        ? { terminated: ended }
+        : { waiting: { reason: why?.reason ?? fallback, ...(why?.message ? { message: why.message } : {}) } },
+      lastState: lost && !ended ? { terminated: lost } : (shown?.lastState ?? {}),
+      ready: false,
+      started: false,
+      restartCount: Math.max(old?.restartCount ?? 0, shown?.restartCount ?? 0),
+      image: container.image ?? '',
+      imageID: '',
+    };
+    if (ended && shown.containerID) {
+      Object.assign(result, { containerID: shown.containerID, image: shown.image, imageID: shown.imageID });
+    }
+    return this.withMounts(container, result);
+  }
+
+  private isStarted(current: ContainerRuntimeStatus, isPlainInit: boolean): boolean {
+    if (current.state !== 'running') return false;
+    return isPlainInit || this.in.verdict(current.id, 'startup') === 'success';
+  }
+
+  private isReady(current: ContainerRuntimeStatus, isPlainInit: boolean): boolean {
+    if (isPlainInit) return current.state === 'exited' && current.exitCode === 0;
+    return this.isStarted(current, false) && this.in.verdict(current.id, 'readiness') === 'success';
+  }
+
+  private withMounts(container: Container, status: ContainerStatus): ContainerStatus {
+    const mounts = container.volumeMounts ?? [];
+    if (mounts.length > 0) {
+      status.volumeMounts = mounts.map((m): VolumeMountStatus => {
+        if (!m.readOnly) return { name: m.name, mountPath: m.mountPath };
+        const recursive = m.recursiveReadOnly === 'Enabled' || m.recursiveReadOnly === 'IfPossible';
+        return {
+          name: m.name,
+          mountPath: m.mountPath,
+          readOnly: true,
+          recursiveReadOnly: recursive ? 'Enabled' : 'Disabled',
+        };
+      });
+    }
+    return status;
+  }
+}
+
+/** @returns {} when the instance before has not been seen to end */
+function lastStateOf(before: ContainerRuntimeStatus): ContainerState {
+  return before.state === 'exited' ? { terminated: terminatedState(before) } : { terminated: LOST };
+}
+
+/** The runtime keeps one dead instance, or none; the status remembers. */
+function carriedLastState(shown: ContainerStatus | undefined, current: ContainerRuntimeStatus): ContainerState {
+  if (!shown) return {};
+  if (shown.containerID !== `${RUNTIME_SCHEME}${current.id}`) {
+    const end = shown.state?.terminated ?? shown.lastState?.terminated;
+    return end ? { terminated: end } : {};
+  }
+  // A waiting reason shows this very instance's end as the last state.
+  const last = shown.lastState?.terminated;
+  return last && last.containerID !== shown.containerID ? { terminated: last } : {};
+}
+
+function terminatedState(c: ContainerRuntimeStatus): ContainerStateTerminated {
+  if (c.state !== 'exited') return LOST;
+  return {
+    exitCode: c.exitCode,
+    reason: c.reason || (c.exitCode === 0 ? 'Completed' : 'Error'),
+    ...(c.message ? { message: c.message } : {}),
+    startedAt: formatTime(c.startedAt),
+    finishedAt: formatTime(c.finishedAt),
+    containerID: `${RUNTIME_SCHEME}${c.id}`,
+  };
+}
+
+function declaredResources(container: Container): NonNullable<ContainerStatus['resources']> {
+  const { limits, requests } = container.resources ?? {};
+  return { ...(limits ? { limits } : {}), ...(requests ? { requests } : {}) };
+}
+
+/** Once a pod was initialized, a container of which no end is known counts as failed. Source: status_manager TerminatePod. */
+function failWhatNeverEnded(pod: Pod, statuses: Map<string, ContainerStatus>): void {
+  const init = pod.spec.initContainers ?? [];
+  const lastInit = init.at(-1);
+  const initialized =
+    !lastInit ||
+    pod.spec.containers.some((c) => {
+      const s = statuses.get(c.name);
+      return s?.state?.running || s?.state?.terminated || s?.lastState?.terminated;
+    }) ||
+    statuses.get(lastInit.name)?.state?.terminated?.exitCode === 0;
+  const hasEvidence = (c: Container): boolean => {
+    const s = statuses.get(c.name);
+    return Boolean(s?.state?.running || s?.lastState?.terminated || s?.state?.terminated?.exitCode === 0);
+  };
+  const reached = init.slice(0, initialized ? init.length : init.findLastIndex(hasEvidence) + 1);
+  for (const c of initialized ? [...init, ...pod.spec.containers] : reached) {
+    const s = statuses.get(c.name)!;
+    if (s.state?.terminated) continue;
+    const end = s.state?.waiting && s.lastState?.terminated ? s.lastState.terminated : LOST;
+    statuses.set(c.name, { ...s, state: { terminated: end }, ready: false, started: false });
+  }
+}
+
+/** The pod's addresses; those it had, while it has none. */
+function podIPs(input: PodStatusInput, hasNetwork: boolean): readonly string[] {
+  if (input.pod.spec.hostNetwork) return [input.hostIP];
+  const ips = input.status.sandboxes[0]?.ips ?? [];
+  if (hasNetwork && ips.length > 0) return ips;
+  return input.previous?.podIPs?.map((p) => p.ip).filter((ip) => ip !== undefined) ?? [];
+}
+
+function isTerminal(phase: string): boolean {
+  return phase === 'Succeeded' || phase === 'Failed';
+}
