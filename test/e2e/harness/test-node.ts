@@ -65,6 +65,11 @@ export class TestNode {
     return (JSON.parse(readFileSync(this.layout.agentFile, 'utf8')) as { pid: number }).pid;
   }
 
+  /** The file that pods with dnsPolicy Default get. */
+  get resolvConf(): string {
+    return this.settings.resolvConf;
+  }
+
   get api(): ApiReader {
     return this.reader!;
   }

@@ -1,0 +1,106 @@
+import { describe, expect, test } from 'vitest';
+import type { Pod } from '../../src/api/generated/types.ts';
+import { podManifest, sh } from './harness/manifests.ts';
+import { useNode } from './harness/test-node.ts';
+
+const node = useNode();
+const patient = { timeoutMs: 40_000 };
+
+/** Milliseconds, in whole seconds, between the end of the run before and the start of this one. */
+function pauseMs(pod: Pod | undefined): number {
+  const status = pod?.status?.containerStatuses?.[0];
+  const began = status?.state?.running?.startedAt ?? status?.state?.terminated?.startedAt;
+  return Date.parse(String(began)) - Date.parse(String(status?.lastState?.terminated?.finishedAt));
+}
+
+describe.concurrent('restarts', () => {
+  test('Always: at once, then after 10 s', async () => {
+    await node.current.apply(podManifest('always', { containers: [sh('app', 'echo bye; sleep 0.3; exit 3')] }));
+    const first = await node.current.podUntil('always', (p) => p?.status?.containerStatuses?.[0]?.restartCount === 1);
+    expect(pauseMs(first)).toBeLessThanOrEqual(1000);
+    const waiting = await node.current.podUntil(
+      'always',
+      (p) => p?.status?.containerStatuses?.[0]?.state?.waiting?.reason === 'CrashLoopBackOff',
+    );
+    expect(waiting?.status).toMatchObject({
+      phase: 'Running',
+      containerStatuses: [
+        {
+          restartCount: 1,
+          ready: false,
+          started: false,
+          state: {
+            waiting: {
+              reason: 'CrashLoopBackOff',
+              message: `back-off 10s restarting failed container=app pod=always_default(${waiting?.metadata?.uid})`,
+            },
+          },
+          lastState: { terminated: { exitCode: 3, reason: 'Error' } },
+        },
+      ],
+    });
+    expect(await node.current.kubectl('logs', 'always', '--previous')).toBe('bye\n');
+    const second = await node.current.podUntil(
+      'always',
+      (p) => p?.status?.containerStatuses?.[0]?.restartCount === 2,
+      patient,
+    );
+    expect(pauseMs(second)).toBeGreaterThanOrEqual(9000); // whole seconds on both sides
+    expect(pauseMs(second)).toBeLessThanOrEqual(12_000);
+  });
+
+  test('OnFailure: until it succeeds', async () => {
+    const volumes = [{ name: 'v', emptyDir: {} }];
+    await node.current.apply(
+      podManifest('on-failure', {
+        restartPolicy: 'OnFailure',
+        volumes,
+        containers: [
+          sh('app', 'test -f /v/x && exit 0; touch /v/x; exit 1', { volumeMounts: [{ name: 'v', mountPath: '/v' }] }),
+        ],
+      }),
+    );
+    const pod = await node.current.podUntil('on-failure', (p) => p?.status?.phase === 'Succeeded');
+    expect(pod?.status?.containerStatuses?.[0]).toMatchObject({
+      restartCount: 1,
+      state: { terminated: { exitCode: 0, reason: 'Completed' } },
+      lastState: { terminated: { exitCode: 1, reason: 'Error' } },
+    });
+    expect(await node.current.kubectl('get', 'pod', 'on-failure')).toMatch(/^on-failure +0\/1 +Completed +1 /m);
+  });
+
+  test('Never: one container fails, so the pod does, with its message', async () => {
+    await node.current.apply(
+      podManifest('never', {
+        restartPolicy: 'Never',
+        containers: [sh('good', 'true'), sh('bad', 'sleep 1; echo why > /dev/termination-log; exit 5')],
+      }),
+    );
+    const pod = await node.current.podUntil('never', (p) => p?.status?.phase === 'Failed');
+    expect(pod?.status?.containerStatuses?.map((c) => c.state?.terminated)).toMatchObject([
+      { exitCode: 5, reason: 'Error', message: 'why\n' },
+      { exitCode: 0, reason: 'Completed' },
+    ]);
+  });
+
+  test('OOMKilled is told apart from other ends', async () => {
+    const hungry = sh('app', 'x=a; while :; do x=$x$x; done', { resources: { limits: { memory: '16Mi' } } });
+    await node.current.apply(podManifest('oom', { restartPolicy: 'Never', containers: [hungry] }));
+    const pod = await node.current.podUntil('oom', (p) => p?.status?.phase === 'Failed');
+    expect(pod?.status?.containerStatuses?.[0]?.state?.terminated).toMatchObject({
+      exitCode: 137,
+      reason: 'OOMKilled',
+    });
+  });
+});
+
+describe('a ceiling for the back-off', () => {
+  const quick = useNode({ args: ['--max-container-restart-period', '1'] });
+
+  test('makes restarts come every second', async () => {
+    await quick.current.apply(podManifest('quick', { containers: [sh('app', 'exit 1')] }));
+    const began = performance.now();
+    await quick.current.podUntil('quick', (p) => (p?.status?.containerStatuses?.[0]?.restartCount ?? 0) >= 4);
+    expect(performance.now() - began).toBeLessThan(10_000);
+  });
+});
