@@ -1,7 +1,7 @@
 import type { Container, Pod, VolumeMount } from '../../api/generated/types.ts';
 import { ContainerConfig, type Mount, MountPropagation } from '../../cri/generated/cri.ts';
+import { containerHash } from '../container-hash.ts';
 import { ANNOTATIONS, LABELS } from '../runtime-status.ts';
-import { containerHash } from './container-hash.ts';
 import { containerResources } from './container-resources.ts';
 import { expandVariables } from './expand-variables.ts';
 import { containerSecurityContext } from './security-context.ts';
