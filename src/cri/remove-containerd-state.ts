@@ -19,10 +19,14 @@ const LOOK_AGAIN_MS = 10;
 /**
  * Removes everything that a managed containerd left on the host, whatever state it is in: kills containerd, its shims and all
  * processes in the instance's cgroups; unmounts what is mounted below the instance's directories; removes the network, the cgroups
- * and the files. For `down --purge`: containers get no grace, so stop the pods before. Touches nothing of other instances; idempotent.
- * Throws UserError naming what would not go.
+ * and the files, but for the images with `keepImages`. Containers get no grace, so stop the pods before. Touches nothing of other
+ * instances; idempotent. Throws UserError naming what would not go.
  */
-export async function removeContainerdState(layout: InstanceLayout, clock: Clock): Promise<void> {
+export async function removeContainerdState(
+  layout: InstanceLayout,
+  clock: Clock,
+  { keepImages }: { keepImages: boolean },
+): Promise<void> {
   const { root, state, socket, config, log, pidFile } = layout.containerd;
   const containerd = findContainerd(layout);
   if (containerd) await killAll([containerd], clock);
@@ -31,8 +35,11 @@ export async function removeContainerdState(layout: InstanceLayout, clock: Clock
   await unmountBelow([root, state, layout.podsDir]);
   await removeCniState(layout);
   await removeShimSockets(state);
-  const files = [socket, `${socket}.ttrpc`, config, log, `${log}.old`, pidFile, join(layout.runDir, 'registries')];
-  await Promise.all([root, state, ...files].map((path) => rm(path, { recursive: true, force: true })));
+  const volatile = [state, socket, `${socket}.ttrpc`, pidFile, join(layout.runDir, 'registries')];
+  const durable = [root, config, log, `${log}.old`];
+  await Promise.all(
+    [...volatile, ...(keepImages ? [] : durable)].map((path) => rm(path, { recursive: true, force: true })),
+  );
 }
 
 /** The shims of one containerd, which outlive it. */

@@ -1,0 +1,126 @@
+import { existsSync, rmdirSync, rmSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { connectRuntime } from '../cri/cri-client.ts';
+import type { PodSandbox } from '../cri/generated/cri.ts';
+import { findContainerd } from '../cri/managed-containerd.ts';
+import { removeContainerdState } from '../cri/remove-containerd-state.ts';
+import type { RuntimeService } from '../cri/runtime-service.ts';
+import { removePodNetwork } from '../kubelet/network/pod-network.ts';
+import { OWNER_LABEL } from '../kubelet/pleg/pleg.ts';
+import { ANNOTATIONS } from '../kubelet/runtime-status.ts';
+import type { Clock } from '../lib/clock.ts';
+import { errnoOf, messageOf, UserError } from '../lib/errors.ts';
+import type { InstanceLayout } from '../lib/instance.ts';
+import { silentLogger } from '../lib/logger.ts';
+import { readAgentFile, removeAgentFile, runningAgent } from './agent-file.ts';
+import { type InstanceLock, tryLockInstance } from './instance-lock.ts';
+import { isOwnRootDir, removeRootDir } from './prepare-root-dir.ts';
+
+export interface StopOptions {
+  /** Deletes the root directory too: objects, images, logs. */
+  readonly purge: boolean;
+  readonly clock: Clock;
+  readonly onProgress: (text: string) => void;
+}
+
+/** How long an agent may take to end after SIGTERM before it is killed; its state survives that. */
+const AGENT_STOP_TIMEOUT_MS = 10_000;
+/** Between looks at something that gives no event: the end of a process that is not our child. */
+const LOOK_AGAIN_MS = 10;
+/** The longest grace a container gets when the whole node stops. */
+const MAX_GRACE_SECONDS = 10;
+
+/**
+ * Ends the instance, in whatever state it is: its agent, pods, containerd, network, cgroups and mounts. Idempotent; works after a
+ * crash of any of them. Resolves with whether there was anything to end.
+ */
+export async function stopInstance(layout: InstanceLayout, options: StopOptions): Promise<boolean> {
+  const { purge, clock, onProgress } = options;
+  const found = existsSync(layout.runDir) || (purge && isOwnRootDir(layout));
+  if (!found) return false;
+  const { runtimeEndpoint } = readAgentFile(layout) ?? {};
+  const lock = await takeOver(layout, clock, onProgress);
+  try {
+    if (runtimeEndpoint !== undefined || findContainerd(layout)) {
+      await stopPods(layout, runtimeEndpoint ?? layout.containerd.socket, options);
+    }
+    // Ends containerd too, and whatever of a pod did not go by itself.
+    await removeContainerdState(layout, clock, { keepImages: !purge });
+    await removePodNetwork(layout);
+    removeAgentFile(layout);
+    if (purge) removeRootDir(layout);
+    rmSync(layout.runDir, { recursive: true, force: true });
+    removeIfEmpty(dirname(layout.runDir));
+  } finally {
+    lock.release();
+  }
+  return true;
+}
+
+/** Ends the agent, if one runs, and takes its place. */
+async function takeOver(
+  layout: InstanceLayout,
+  clock: Clock,
+  onProgress: (text: string) => void,
+): Promise<InstanceLock> {
+  const deadline = clock.monotonic() + AGENT_STOP_TIMEOUT_MS;
+  let asked = false;
+  for (;;) {
+    const lock = tryLockInstance(layout);
+    if (lock) return lock;
+    const agent = runningAgent(layout);
+    if (agent && !asked) {
+      onProgress('stopping the agent');
+      sendSignal(agent.pid, 'SIGTERM');
+      asked = true;
+    }
+    if (clock.monotonic() > deadline) {
+      if (!agent)
+        throw new UserError(`another process is starting or stopping ${layout.rootDir}`, { hint: 'Try again.' });
+      sendSignal(agent.pid, 'SIGKILL');
+    }
+    await clock.sleep(LOOK_AGAIN_MS);
+  }
+}
+
+/** Stops and removes every pod sandbox of this instance, each container with its grace, all at once. */
+async function stopPods(layout: InstanceLayout, endpoint: string, { clock, onProgress }: StopOptions): Promise<void> {
+  const { runtime, close } = connectRuntime({ endpoint, clock, logger: silentLogger });
+  try {
+    const sandboxes = await runtime.listPodSandbox({ labelSelector: { [OWNER_LABEL]: layout.id } });
+    if (sandboxes.length > 0) onProgress(`stopping ${sandboxes.length} pod${sandboxes.length === 1 ? '' : 's'}`);
+    await Promise.all(sandboxes.map((sandbox) => stopSandbox(runtime, sandbox)));
+  } catch (error) {
+    onProgress(`the runtime does not stop its pods (${messageOf(error)}); killing them`);
+  } finally {
+    close();
+  }
+}
+
+async function stopSandbox(runtime: RuntimeService, sandbox: PodSandbox): Promise<void> {
+  const containers = await runtime.listContainers({ podSandboxId: sandbox.id });
+  await Promise.all(
+    containers.map(({ id, annotations }) => {
+      const grace = Number(annotations[ANNOTATIONS.podTerminationGracePeriod] ?? MAX_GRACE_SECONDS);
+      return runtime.stopContainer(id, Math.min(grace, MAX_GRACE_SECONDS));
+    }),
+  );
+  await runtime.stopPodSandbox(sandbox.id);
+  await runtime.removePodSandbox(sandbox.id);
+}
+
+function sendSignal(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if (errnoOf(error) !== 'ESRCH') throw error;
+  }
+}
+
+function removeIfEmpty(dir: string): void {
+  try {
+    rmdirSync(dir);
+  } catch {
+    // Another instance lives there.
+  }
+}

@@ -1,0 +1,147 @@
+import { spawn } from 'node:child_process';
+import { writeSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { type AgentOptions, parseAgentOptions, type RawAgentOptions } from '../agent/agent-options.ts';
+import { fileLogger } from '../agent/file-logger.ts';
+import { startAgent } from '../agent/start-agent.ts';
+import { stopInstance } from '../agent/stop-instance.ts';
+import { isAbort, messageOf, UserError } from '../lib/errors.ts';
+import { instanceLayout } from '../lib/instance.ts';
+import type { CliContext } from './context.ts';
+
+/** How a detached agent tells the command that started it what happens: lines of JSON on this file descriptor. */
+const REPORT_FD = 3;
+const REPORT_ENV = 'KUBELETTE_REPORT_FD';
+
+type Report =
+  | { readonly type: 'progress'; readonly text: string }
+  | { readonly type: 'ready'; readonly nodeName: string; readonly kubeconfig: string }
+  | { readonly type: 'error'; readonly message: string; readonly hint?: string | undefined };
+
+/** `kubelette up`: in the foreground until a signal, or, detached, until the node is Ready. */
+export async function runUp(raw: RawAgentOptions, detach: boolean, context: CliContext): Promise<void> {
+  const options = parseAgentOptions(raw);
+  if (detach) return await upDetached(options, context);
+  if (context.env[REPORT_ENV] === undefined) return await upForeground(options, context, printer(context));
+  try {
+    // A detached agent: its errors are the business of the command that waits for it.
+    await upForeground(options, context, (report) => {
+      try {
+        writeSync(REPORT_FD, `${JSON.stringify(report)}\n`);
+      } catch {
+        // That command is gone (Ctrl-C): the agent goes on without it.
+      }
+    });
+  } catch (error) {
+    const hint = error instanceof UserError ? error.hint : undefined;
+    writeSync(REPORT_FD, `${JSON.stringify({ type: 'error', message: messageOf(error), hint } satisfies Report)}\n`);
+    context.exitCode = 1;
+  }
+}
+
+async function upForeground(options: AgentOptions, context: CliContext, report: (r: Report) => void): Promise<void> {
+  const layout = instanceLayout(options.rootDir);
+  const starting = new AbortController();
+  let leave: (signal: 'SIGINT' | 'SIGTERM') => void = () => starting.abort();
+  const offs = (['SIGINT', 'SIGTERM'] as const).map((signal) => context.onSignal(signal, () => leave(signal)));
+  const onProgress = (text: string): void => report({ type: 'progress', text });
+  try {
+    const agent = await startAgent(options, {
+      clock: context.clock,
+      random: context.random,
+      logger: (path) => fileLogger(path, context.env.KUBELETTE_DEBUG ? 'debug' : 'info'),
+      signal: starting.signal,
+      onProgress,
+    });
+    report({ type: 'ready', nodeName: agent.nodeName, kubeconfig: layout.kubeconfig });
+    const signal = await new Promise<'SIGINT' | 'SIGTERM'>((resolve) => {
+      leave = resolve;
+    });
+    leave = () => {};
+    await agent.stop();
+    // Ctrl-C ends what it started. SIGTERM comes from a supervisor or `down`: containers live on, the next agent adopts them.
+    if (signal === 'SIGINT') {
+      await stopInstance(layout, { purge: false, clock: context.clock, onProgress });
+    }
+  } catch (error) {
+    if (!isAbort(error)) throw error;
+    await stopInstance(layout, { purge: false, clock: context.clock, onProgress });
+    context.exitCode = 130;
+  } finally {
+    for (const off of offs) off();
+  }
+}
+
+async function upDetached(options: AgentOptions, context: CliContext): Promise<void> {
+  const show = printer(context);
+  const main = fileURLToPath(import.meta.url);
+  const child = spawn(process.execPath, [...process.execArgv, process.argv[1] ?? main, 'up', ...argumentsOf(options)], {
+    detached: true,
+    stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
+    env: { ...process.env, [REPORT_ENV]: String(REPORT_FD) },
+    cwd: '/',
+  });
+  let interrupted = false;
+  const off = context.onSignal('SIGINT', () => {
+    interrupted = true;
+    child.kill('SIGINT');
+  });
+  try {
+    for await (const line of createInterface({ input: child.stdio[REPORT_FD] as Readable })) {
+      const report = JSON.parse(line) as Report;
+      if (report.type === 'error') throw new UserError(report.message, { hint: report.hint });
+      show(report);
+      if (report.type === 'ready') {
+        child.unref();
+        (child.stdio[REPORT_FD] as Readable).destroy();
+        return;
+      }
+    }
+    if (interrupted) {
+      context.exitCode = 130;
+      return;
+    }
+    throw new UserError('the agent ended before its node was Ready', {
+      hint: `See ${instanceLayout(options.rootDir).agentLog}`,
+    });
+  } finally {
+    off();
+  }
+}
+
+/** The command line that means these options. */
+function argumentsOf(options: AgentOptions): string[] {
+  const given: Record<string, string | number | undefined> = {
+    '--root-dir': options.rootDir,
+    '--port': options.port,
+    '--pod-cidr': options.podCIDR,
+    '--registry-mirror': options.registryMirror,
+    '--pause-image': options.pauseImage,
+    '--resolv-conf': options.resolvConf,
+    '--runtime-endpoint': options.runtimeEndpoint,
+    '--max-container-restart-period': options.maxContainerRestartPeriodSeconds,
+  };
+  return Object.entries(given).flatMap(([name, value]) => (value === undefined ? [] : [name, String(value)]));
+}
+
+function printer(context: CliContext): (report: Report) => void {
+  const startedAt = context.clock.monotonic();
+  const seconds = (): string => ((context.clock.monotonic() - startedAt) / 1000).toFixed(1);
+  return (report) => {
+    switch (report.type) {
+      case 'progress':
+        context.stderr.write(`[${seconds()} s] ${report.text}\n`);
+        break;
+      case 'ready':
+        context.stdout.write(
+          `Node ${report.nodeName} is Ready after ${seconds()} s. Use it with:\n\n` +
+            `  export KUBECONFIG=${report.kubeconfig}\n  kubectl get pods\n`,
+        );
+        break;
+      case 'error':
+        context.stderr.write(`${report.message}\n`);
+    }
+  };
+}
