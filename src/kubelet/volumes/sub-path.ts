@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { chmod, type FileHandle, mkdir, open, realpath, stat, writeFile } from 'node:fs/promises';
+import { chmod, type FileHandle, mkdir, open, realpath, rmdir, stat, unlink, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, normalize } from 'node:path';
 import { assert, errnoOf } from '../../lib/errors.ts';
 import type { Mounter } from './mounter.ts';
@@ -26,11 +26,22 @@ export async function bindSubPath(volume: string, subPath: string, target: strin
       if (shown.dev === source.dev && shown.ino === source.ino) return;
       await mounter.unmount(real);
     }
-    if (source.isDirectory()) await mkdir(real, { recursive: true, mode: 0o750 });
+    await removeTarget(real);
+    if (source.isDirectory()) await mkdir(real, { mode: 0o750 });
     else await writeFile(real, '', { mode: 0o640 });
     await mounter.bind(`/proc/${process.pid}/fd/${handle.fd}`, real);
   } finally {
     await handle.close();
+  }
+}
+
+/** An earlier target, on which nothing is mounted any more; it may have been of the other kind. Never more than an empty one. */
+async function removeTarget(path: string): Promise<void> {
+  try {
+    await rmdir(path);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOTDIR') return unlink(path);
+    if (errnoOf(error) !== 'ENOENT') throw error;
   }
 }
 

@@ -78,7 +78,7 @@ export class HostVolumeManager implements VolumeManager {
     });
   }
 
-  tearDown(podUID: string): Promise<void> {
+  async tearDown(podUID: string): Promise<void> {
     assert(isPathComponent(podUID), `pod UID ${JSON.stringify(podUID)} is a file name`);
     return this.serially(podUID, async () => {
       this.mounted.delete(podUID);
