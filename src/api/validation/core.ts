@@ -1,0 +1,284 @@
+import type {
+  ConfigMap,
+  EndpointSlice,
+  Endpoints,
+  Event,
+  Lease,
+  Namespace,
+  Node,
+  Secret,
+  ServiceAccount,
+} from '../generated/types.ts';
+import {
+  isConfigMapKey,
+  isDNS1123Label,
+  isDNS1123Subdomain,
+  isLabelValue,
+  isPortNumber,
+  isQualifiedName,
+} from '../name-rules.ts';
+import { requireOneOf } from './container.ts';
+import {
+  duplicate,
+  type FieldError,
+  forbidden,
+  invalid,
+  notSupported,
+  required,
+  tooLong,
+  tooMany,
+} from './field-error.ts';
+import {
+  FIELD_IS_IMMUTABLE,
+  NOT_NEGATIVE,
+  nameIsLabel,
+  nameIsSubdomain,
+  pushInvalid,
+  validateImmutable,
+  validateIP,
+  validateObjectMeta,
+} from './object-meta.ts';
+import { validateTaintEffect } from './scheduling.ts';
+
+/** Rules for the small resources of the core group and their like. */
+
+const MAX_DATA_BYTES = 1024 * 1024;
+const PROTOCOLS = ['SCTP', 'TCP', 'UDP'];
+
+// ---- ConfigMap and Secret
+
+export function validateConfigMap(configMap: ConfigMap, errors: FieldError[]): void {
+  validateObjectMeta(configMap.metadata, true, nameIsSubdomain, 'metadata', errors);
+  let bytes = 0;
+  for (const [key, text] of Object.entries(configMap.data ?? {})) {
+    pushInvalid(errors, `data[${key}]`, key, isConfigMapKey(key));
+    if (configMap.binaryData && Object.hasOwn(configMap.binaryData, key)) {
+      errors.push(invalid(`data[${key}]`, key, 'duplicate of key present in binaryData'));
+    }
+    bytes += Buffer.byteLength(text);
+  }
+  for (const [key, base64] of Object.entries(configMap.binaryData ?? {})) {
+    pushInvalid(errors, `binaryData[${key}]`, key, isConfigMapKey(key));
+    bytes += Buffer.byteLength(base64, 'base64');
+  }
+  if (bytes > MAX_DATA_BYTES) errors.push(tooLong('', MAX_DATA_BYTES));
+}
+
+const WHEN_IMMUTABLE = 'field is immutable when `immutable` is set';
+
+/** An immutable ConfigMap or Secret keeps its data and stays immutable. */
+export function validateImmutableData(
+  object: ConfigMap & Secret,
+  old: ConfigMap & Secret,
+  fields: readonly ('data' | 'binaryData')[],
+  errors: FieldError[],
+): void {
+  if (!old.immutable) return;
+  if (!object.immutable) errors.push(forbidden('immutable', WHEN_IMMUTABLE));
+  for (const field of fields) {
+    if (!sameStrings(object[field], old[field])) errors.push(forbidden(field, WHEN_IMMUTABLE));
+  }
+}
+
+function sameStrings(a: Record<string, string> = {}, b: Record<string, string> = {}): boolean {
+  const keys = Object.keys(a);
+  return keys.length === Object.keys(b).length && keys.every((key) => Object.hasOwn(b, key) && a[key] === b[key]);
+}
+
+const ACCOUNT_NAME = 'kubernetes.io/service-account.name';
+/** Keys that a Secret of a type must have. */
+const SECRET_KEYS: Readonly<Record<string, readonly string[]>> = {
+  'kubernetes.io/dockercfg': ['.dockercfg'],
+  'kubernetes.io/dockerconfigjson': ['.dockerconfigjson'],
+  'kubernetes.io/ssh-auth': ['ssh-privatekey'],
+  'kubernetes.io/tls': ['tls.crt', 'tls.key'],
+};
+
+export function validateSecret(secret: Secret, errors: FieldError[]): void {
+  validateObjectMeta(secret.metadata, true, nameIsSubdomain, 'metadata', errors);
+  const data = secret.data ?? {};
+  let bytes = 0;
+  for (const [key, base64] of Object.entries(data)) {
+    pushInvalid(errors, `data[${key}]`, key, isConfigMapKey(key));
+    bytes += Buffer.byteLength(base64, 'base64');
+  }
+  if (bytes > MAX_DATA_BYTES) errors.push(tooLong('data', MAX_DATA_BYTES));
+  const type = secret.type ?? '';
+  if (type === 'kubernetes.io/service-account-token' && !secret.metadata.annotations?.[ACCOUNT_NAME]) {
+    errors.push(required(`metadata.annotations[${ACCOUNT_NAME}]`));
+  }
+  if (type === 'kubernetes.io/basic-auth' && data.username === undefined && data.password === undefined) {
+    errors.push(required('data[username]'), required('data[password]'));
+  }
+  for (const key of SECRET_KEYS[type] ?? []) {
+    const base64 = data[key];
+    if (base64 === undefined) errors.push(required(`data[${key}]`));
+    else if (key.startsWith('.docker') && !isJSON(Buffer.from(base64, 'base64').toString())) {
+      errors.push(invalid(`data[${key}]`, '<secret contents redacted>', 'must be valid JSON'));
+    }
+  }
+}
+
+function isJSON(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+export function validateSecretChange(secret: Secret, old: Secret, errors: FieldError[]): void {
+  validateImmutable(secret.type, old.type, 'type', errors);
+  validateImmutableData(secret, old, ['data'], errors);
+}
+
+// ---- Namespace, ServiceAccount, Node
+
+export function validateNamespace(namespace: Namespace, errors: FieldError[]): void {
+  validateObjectMeta(namespace.metadata, false, nameIsLabel, 'metadata', errors);
+  for (const finalizer of namespace.spec?.finalizers ?? []) {
+    pushInvalid(errors, 'spec.finalizers', finalizer, isQualifiedName(finalizer));
+    if (!finalizer.includes('/') && finalizer !== 'kubernetes') {
+      errors.push(
+        invalid('spec.finalizers', finalizer, 'name is neither a standard finalizer name nor is it fully qualified'),
+      );
+    }
+  }
+}
+
+export function validateServiceAccount(account: ServiceAccount, errors: FieldError[]): void {
+  validateObjectMeta(account.metadata, true, nameIsSubdomain, 'metadata', errors);
+}
+
+export function validateNode(node: Node, errors: FieldError[]): void {
+  validateObjectMeta(node.metadata, false, nameIsSubdomain, 'metadata', errors);
+  const seen = new Set<string>();
+  for (const [i, taint] of (node.spec?.taints ?? []).entries()) {
+    const at = `spec.taints[${i}]`;
+    pushInvalid(errors, `${at}.key`, taint.key, isQualifiedName(taint.key));
+    const messages = isLabelValue(taint.value ?? '');
+    if (messages.length > 0) errors.push(invalid(`${at}.value`, taint.value, messages.join(';')));
+    if (!taint.effect) errors.push(required(`${at}.effect`));
+    else validateTaintEffect(taint.effect, `${at}.effect`, errors);
+    const id = `${taint.key}/${taint.effect}`;
+    if (seen.has(id)) {
+      errors.push({ ...duplicate(at, taint), detail: 'taints must be unique by key and effect pair' });
+    }
+    seen.add(id);
+  }
+}
+
+export function validateNodeChange(node: Node, old: Node, errors: FieldError[]): void {
+  for (const field of ['providerID', 'podCIDR'] as const) {
+    const before = old.spec?.[field];
+    if (before && before !== node.spec?.[field]) {
+      errors.push(forbidden(`spec.${field}`, `node updates may not change ${field} except from "" to valid`));
+    }
+  }
+}
+
+// ---- Event and Lease
+
+export function validateEvent(event: Event, errors: FieldError[]): void {
+  validateObjectMeta(event.metadata, true, nameIsSubdomain, 'metadata', errors);
+  const { namespace } = event.metadata;
+  const concerned = event.involvedObject?.namespace ?? '';
+  // Events on objects without a namespace lie in `default`.
+  if (concerned === '' ? namespace !== 'default' : namespace !== concerned) {
+    errors.push(invalid('involvedObject.namespace', concerned, 'does not match event.namespace'));
+  }
+  // Only events of the new style carry a time of their own and must say who reports them.
+  if (event.eventTime === undefined) return;
+  const reporter = event.reportingComponent ?? '';
+  if (reporter === '') errors.push(required('reportingController'));
+  else pushInvalid(errors, 'reportingController', reporter, isQualifiedName(reporter));
+  for (const [field, value, max] of [
+    ['reportingInstance', event.reportingInstance ?? '', 128],
+    ['action', event.action ?? '', 128],
+    ['reason', event.reason ?? '', 128],
+  ] as const) {
+    if (value === '') errors.push(required(field));
+    if (value.length > max) errors.push(invalid(field, value, `can have at most ${max} characters`));
+  }
+}
+
+export function validateLease(lease: Lease, errors: FieldError[]): void {
+  validateObjectMeta(lease.metadata, true, nameIsSubdomain, 'metadata', errors);
+  const { leaseDurationSeconds: duration, leaseTransitions: transitions } = lease.spec ?? {};
+  if (duration !== undefined && duration <= 0) {
+    errors.push(invalid('spec.leaseDurationSeconds', duration, 'must be greater than 0'));
+  }
+  if (transitions !== undefined && transitions < 0) {
+    errors.push(invalid('spec.leaseTransitions', transitions, NOT_NEGATIVE));
+  }
+}
+
+// ---- Endpoints and EndpointSlice
+
+export function validateEndpoints(endpoints: Endpoints, errors: FieldError[]): void {
+  validateObjectMeta(endpoints.metadata, true, nameIsSubdomain, 'metadata', errors);
+  for (const [i, subset] of (endpoints.subsets ?? []).entries()) {
+    const at = `subsets[${i}]`;
+    if (!subset.addresses?.length && !subset.notReadyAddresses?.length) {
+      errors.push(required(at, 'must specify `addresses` or `notReadyAddresses`'));
+    }
+    for (const field of ['addresses', 'notReadyAddresses'] as const) {
+      for (const [j, address] of (subset[field] ?? []).entries()) {
+        validateIP(address.ip, `${at}.${field}[${j}].ip`, errors);
+        if (address.hostname) {
+          pushInvalid(errors, `${at}.${field}[${j}].hostname`, address.hostname, isDNS1123Label(address.hostname));
+        }
+      }
+    }
+    const ports = subset.ports ?? [];
+    for (const [j, port] of ports.entries()) {
+      const where = `${at}.ports[${j}]`;
+      if (!port.name && ports.length > 1) errors.push(required(`${where}.name`));
+      else if (port.name) pushInvalid(errors, `${where}.name`, port.name, isDNS1123Label(port.name));
+      pushInvalid(errors, `${where}.port`, port.port, isPortNumber(port.port));
+      requireOneOf(port.protocol ?? 'TCP', PROTOCOLS, `${where}.protocol`, errors);
+    }
+  }
+}
+
+const ADDRESS_TYPES = ['FQDN', 'IPv4', 'IPv6'];
+const MAX_ENDPOINTS = 1000;
+const MAX_ADDRESSES = 100;
+const MAX_PORTS = 20000;
+
+export function validateEndpointSlice(slice: EndpointSlice, errors: FieldError[]): void {
+  validateObjectMeta(slice.metadata, true, nameIsSubdomain, 'metadata', errors);
+  if (!slice.addressType) errors.push(required('addressType'));
+  else if (!ADDRESS_TYPES.includes(slice.addressType)) {
+    errors.push(notSupported('addressType', slice.addressType, ADDRESS_TYPES));
+  }
+  const endpoints = slice.endpoints ?? [];
+  if (endpoints.length > MAX_ENDPOINTS) errors.push(tooMany('endpoints', endpoints.length, MAX_ENDPOINTS));
+  for (const [i, endpoint] of endpoints.entries()) {
+    const at = `endpoints[${i}].addresses`;
+    const addresses = endpoint.addresses ?? [];
+    if (addresses.length === 0) errors.push(required(at, 'must contain at least 1 address'));
+    if (addresses.length > MAX_ADDRESSES) errors.push(tooMany(at, addresses.length, MAX_ADDRESSES));
+    for (const [j, address] of addresses.entries()) {
+      if (slice.addressType === 'FQDN') pushInvalid(errors, `${at}[${j}]`, address, isDNS1123Subdomain(address));
+      else validateIP(address, `${at}[${j}]`, errors);
+    }
+  }
+  const ports = slice.ports ?? [];
+  if (ports.length > MAX_PORTS) errors.push(tooMany('ports', ports.length, MAX_PORTS));
+  const names = new Set<string>();
+  for (const [i, port] of ports.entries()) {
+    const name = port.name ?? '';
+    if (name !== '') pushInvalid(errors, `ports[${i}].name`, name, isDNS1123Label(name));
+    if (names.has(name)) errors.push(duplicate(`ports[${i}].name`, name));
+    names.add(name);
+    requireOneOf(port.protocol ?? 'TCP', PROTOCOLS, `ports[${i}].protocol`, errors);
+  }
+}
+
+export function validateEndpointSliceChange(slice: EndpointSlice, old: EndpointSlice, errors: FieldError[]): void {
+  if (slice.addressType !== old.addressType) {
+    errors.push(invalid('addressType', slice.addressType, FIELD_IS_IMMUTABLE));
+  }
+}

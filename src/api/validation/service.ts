@@ -1,0 +1,171 @@
+import type { Service, ServicePort } from '../generated/types.ts';
+import { isDNS1123Label, isDNS1123Subdomain, isPortNumber, isQualifiedName } from '../name-rules.ts';
+import { requireOneOf, validatePortNumberOrName } from './container.ts';
+import { duplicate, type FieldError, forbidden, invalid, notSupported, required } from './field-error.ts';
+import { nameIsLabel, pushInvalid, validateIP, validateLabels, validateObjectMeta } from './object-meta.ts';
+
+/** Rules for Services, without those that need to know which addresses and ports are taken: ValidateService upstream. */
+
+const TYPES = ['ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort'];
+const PROTOCOLS = ['SCTP', 'TCP', 'UDP'];
+const POLICIES = ['Cluster', 'Local'];
+const DAY_SECONDS = 86400;
+
+/**
+ * The Service's addresses, whether written in `clusterIP`, in `clusterIPs`, or in both. A client that knows only the old field
+ * writes only that; it wins over a list that was carried along unchanged.
+ */
+export function clusterIPsOf(service: Service, old?: Service): string[] {
+  const { clusterIP, clusterIPs = [] } = service.spec ?? {};
+  if (!clusterIP) return old?.spec?.clusterIP && clusterIPs[0] === old.spec.clusterIP ? [] : clusterIPs;
+  const carriedAlong = old !== undefined && clusterIPs[0] === old.spec?.clusterIP && clusterIPs[0] !== clusterIP;
+  return clusterIPs.length === 0 || carriedAlong ? [clusterIP] : clusterIPs;
+}
+
+export function validateService(service: Service, errors: FieldError[], old?: Service): void {
+  validateObjectMeta(service.metadata, true, nameIsLabel, 'metadata', errors);
+  const spec = service.spec ?? {};
+  const ips = clusterIPsOf(service, old);
+  const headless = ips.length === 1 && ips[0] === 'None';
+  const ports = spec.ports ?? [];
+  if (ports.length === 0 && !headless && spec.type !== 'ExternalName') errors.push(required('spec.ports'));
+  if (headless && (spec.type === 'LoadBalancer' || spec.type === 'NodePort')) {
+    errors.push(invalid('spec.clusterIPs[0]', 'None', `may not be set to 'None' for ${spec.type} services`));
+  }
+  if (spec.type === 'ExternalName') {
+    const unused = {
+      clusterIPs: ips.length > 0,
+      ipFamilies: spec.ipFamilies?.length,
+      ipFamilyPolicy: spec.ipFamilyPolicy,
+    };
+    for (const [field, present] of Object.entries(unused)) {
+      if (present) errors.push(forbidden(`spec.${field}`, 'may not be set for ExternalName services'));
+    }
+    const name = (spec.externalName ?? '').replace(/\.$/, '');
+    if (name === '') errors.push(required('spec.externalName'));
+    else pushInvalid(errors, 'spec.externalName', name, isDNS1123Subdomain(name));
+  }
+  const names = new Set<string>();
+  for (const [i, port] of ports.entries()) validatePort(port, ports.length > 1, names, `spec.ports[${i}]`, errors);
+  if (spec.selector) validateLabels(spec.selector, 'spec.selector', errors);
+  validateAffinity(service, errors);
+  for (const [i, ip] of ips.entries()) {
+    if (i === 0 && ip === 'None') {
+      if (ips.length > 1) errors.push(invalid('spec.clusterIPs', ips, "'None' must be the first and only value"));
+    } else {
+      validateIP(ip, `spec.clusterIPs[${i}]`, errors);
+    }
+  }
+  for (const [i, ip] of (spec.externalIPs ?? []).entries()) validateIP(ip, `spec.externalIPs[${i}]`, errors);
+  requireOneOf(spec.type, TYPES, 'spec.type', errors);
+  validateNodePorts(ports, spec.type, errors);
+  validateUniquePorts(ports, errors);
+  if (spec.loadBalancerSourceRanges?.length && spec.type !== 'LoadBalancer') {
+    errors.push(forbidden('spec.LoadBalancerSourceRanges', "may only be used when `type` is 'LoadBalancer'"));
+  }
+  if (spec.allocateLoadBalancerNodePorts !== undefined && spec.type !== 'LoadBalancer') {
+    errors.push(forbidden('spec.allocateLoadBalancerNodePorts', "may only be used when `type` is 'LoadBalancer'"));
+  }
+  if (spec.loadBalancerClass !== undefined && spec.type !== 'LoadBalancer') {
+    errors.push(forbidden('spec.loadBalancerClass', "may only be used when `type` is 'LoadBalancer'"));
+  }
+  validateTrafficPolicies(service, errors);
+}
+
+function validatePort(
+  port: ServicePort,
+  nameRequired: boolean,
+  names: Set<string>,
+  path: string,
+  errors: FieldError[],
+): void {
+  if (port.name) {
+    pushInvalid(errors, `${path}.name`, port.name, isDNS1123Label(port.name));
+    if (names.has(port.name)) errors.push(duplicate(`${path}.name`, port.name));
+    names.add(port.name);
+  } else if (nameRequired) {
+    errors.push(required(`${path}.name`));
+  }
+  pushInvalid(errors, `${path}.port`, port.port, isPortNumber(port.port));
+  requireOneOf(port.protocol, PROTOCOLS, `${path}.protocol`, errors);
+  validatePortNumberOrName(port.targetPort, `${path}.targetPort`, errors);
+  if (port.appProtocol !== undefined) {
+    pushInvalid(errors, `${path}.appProtocol`, port.appProtocol, isQualifiedName(port.appProtocol));
+  }
+}
+
+function validateAffinity({ spec = {} }: Service, errors: FieldError[]): void {
+  requireOneOf(spec.sessionAffinity, ['ClientIP', 'None'], 'spec.sessionAffinity', errors);
+  const config = spec.sessionAffinityConfig;
+  if (spec.sessionAffinity === 'None' && config) {
+    errors.push(forbidden('spec.sessionAffinityConfig', 'must not be set when session affinity is None'));
+  }
+  if (spec.sessionAffinity !== 'ClientIP') return;
+  const why = 'when session affinity type is ClientIP';
+  const seconds = config?.clientIP?.timeoutSeconds;
+  if (!config) errors.push(required('spec.sessionAffinityConfig', why));
+  else if (!config.clientIP) errors.push(required('spec.sessionAffinityConfig.clientIP', why));
+  else if (seconds === undefined) errors.push(required('spec.sessionAffinityConfig.clientIP.timeoutSeconds', why));
+  else if (seconds <= 0 || seconds > DAY_SECONDS) {
+    errors.push(
+      invalid(
+        'spec.sessionAffinityConfig.clientIP.timeoutSeconds',
+        seconds,
+        `must be greater than 0 and less than ${DAY_SECONDS}`,
+      ),
+    );
+  }
+}
+
+function validateNodePorts(ports: readonly ServicePort[], type: string | undefined, errors: FieldError[]): void {
+  const taken = new Set<string>();
+  for (const [i, { nodePort, protocol }] of ports.entries()) {
+    if (!nodePort) continue;
+    if (type === 'ClusterIP') {
+      errors.push(forbidden(`spec.ports[${i}].nodePort`, "may not be used when `type` is 'ClusterIP'"));
+    }
+    const id = `${protocol}/${nodePort}`;
+    if (taken.has(id)) errors.push(duplicate(`spec.ports[${i}].nodePort`, nodePort));
+    taken.add(id);
+  }
+}
+
+function validateUniquePorts(ports: readonly ServicePort[], errors: FieldError[]): void {
+  const taken = new Set<string>();
+  for (const [i, { port, protocol }] of ports.entries()) {
+    const id = `${protocol}/${port}`;
+    if (taken.has(id)) errors.push(duplicate(`spec.ports[${i}]`, { protocol, port }));
+    taken.add(id);
+  }
+}
+
+function validateTrafficPolicies({ spec = {} }: Service, errors: FieldError[]): void {
+  const external = spec.externalTrafficPolicy;
+  const reachable = spec.type === 'NodePort' || spec.type === 'LoadBalancer' || Boolean(spec.externalIPs?.length);
+  if (!reachable) {
+    if (external) {
+      errors.push(
+        invalid('spec.externalTrafficPolicy', external, 'may only be set for externally-accessible services'),
+      );
+    }
+  } else if (spec.type !== 'ClusterIP' || external) {
+    requireOneOf(external, POLICIES, 'spec.externalTrafficPolicy', errors);
+  }
+  const internal = spec.internalTrafficPolicy;
+  if (internal !== undefined && !POLICIES.includes(internal)) {
+    errors.push(notSupported('spec.internalTrafficPolicy', internal, POLICIES));
+  }
+}
+
+/** What may not change: addresses once given, unless the type changes from or to ExternalName. */
+export function validateServiceChange(service: Service, old: Service, errors: FieldError[]): void {
+  if (service.spec?.type === 'ExternalName' || old.spec?.type === 'ExternalName') return;
+  const before = clusterIPsOf(old);
+  const after = clusterIPsOf(service, old);
+  if (before.length === 0 || before[0] === after[0]) return;
+  errors.push(
+    after.length === 0
+      ? invalid('spec.clusterIPs[0]', after, 'primary clusterIP can not be unset')
+      : invalid('spec.clusterIPs[0]', after, 'may not change once set'),
+  );
+}
