@@ -1,7 +1,7 @@
-import { readFileSync, rmSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { mkdir, mkdtemp } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, inject } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, inject } from 'vitest';
 import type { Event, Pod } from '../../../src/api/generated/types.ts';
 import { type InstanceLayout, instanceLayout } from '../../../src/lib/instance.ts';
 import { ApiReader } from './api-reader.ts';
@@ -101,6 +101,11 @@ export class TestNode {
     path = this.settings.kubectl,
   ): Promise<ProcessResult> {
     return runProcess(path, args, { ...options, env: { ...this.kubectlEnv, ...options?.env } });
+  }
+
+  /** A shell command line in a terminal of its own, with this node's kubeconfig; stdout is what the terminal shows. */
+  inTerminal(words: string): Promise<ProcessResult> {
+    return runProcess('script', ['--quiet', '--return', '--command', words, '/dev/null'], { env: this.kubectlEnv });
   }
 
   /** For programs that find the node through their environment. */
@@ -204,17 +209,23 @@ export class TestNode {
   }
 }
 
-/** A node for all tests of a file. Afterwards it is removed, also when tests failed, and nothing of it may be left. */
+/** Whether this machine has a kubectl to test with; without, the tests that need it are skipped and say so. */
+export const hasKubectl = (): boolean => inject('e2e').kubectl !== '';
+
+/**
+ * A node for all tests of a file (or of a `describe`), which talk to it through kubectl. Afterwards it is removed, also when tests
+ * failed, and nothing of it may be left.
+ */
 export function useNode(options: TestNodeOptions = {}): { readonly current: TestNode } {
   let node: TestNode | undefined;
   beforeAll(async () => {
-    node = await TestNode.start(options);
+    if (hasKubectl()) node = await TestNode.start(options);
   });
+  beforeEach(({ skip }) => skip(!hasKubectl(), 'needs kubectl 1.27 or newer'));
   afterAll(async () => {
     if (node === undefined) return;
     await node.purge();
     await node.expectNothingLeft();
-    rmSync(node.layout.rootDir, { recursive: true, force: true });
   });
   return {
     get current() {

@@ -1,0 +1,73 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, describe, expect, inject, test } from 'vitest';
+import { instanceLayout } from '../../src/lib/instance.ts';
+import { leftoversOf } from './harness/leftovers.ts';
+import { podManifest, sh, WAIT } from './harness/manifests.ts';
+import { type ProcessResult, runProcess } from './harness/run-process.ts';
+
+const { kubelette, directory, registryMirror, resolvConf } = inject('e2e');
+const work = mkdtempSync(join(directory, 'run-'));
+afterAll(() => rmSync(work, { recursive: true, force: true }));
+
+/** `kubelette run` of one pod on a root directory of its own. */
+function start(name: string, manifest: string): { args: string[]; rootDir: string } {
+  const rootDir = mkdtempSync(join(directory, 'node-'));
+  const file = join(work, `${name}.yaml`);
+  writeFileSync(file, manifest);
+  const args = ['run', file, '--root-dir', rootDir, '--registry-mirror', registryMirror, '--resolv-conf', resolvConf];
+  return { args, rootDir };
+}
+
+async function down(rootDir: string): Promise<void> {
+  await runProcess(kubelette, ['down', '--purge', '--root-dir', rootDir]);
+  expect(await leftoversOf(instanceLayout(rootDir), new Set())).toEqual([]);
+}
+
+// Without kubectl: one command starts what is needed and shows the pod.
+describe.sequential('kubelette run', () => {
+  test('shows the way to Ready, then Ctrl-C removes what it made', async () => {
+    const { args, rootDir } = start(
+      'web',
+      podManifest('web', {
+        initContainers: [sh('first', 'sleep 0.5')],
+        containers: [
+          sh('app', `sleep 1; touch /tmp/ok; ${WAIT}`, {
+            readinessProbe: { exec: { command: ['cat', '/tmp/ok'] }, periodSeconds: 1 },
+          }),
+        ],
+      }),
+    );
+    try {
+      const child = spawn(kubelette, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+      let output = '';
+      for (const stream of [child.stdout, child.stderr]) {
+        stream.setEncoding('utf8').on('data', (chunk: string) => {
+          output += chunk;
+        });
+      }
+      await expect.poll(() => output, { timeout: 30_000 }).toMatch(/ready/i);
+      for (const part of ['first', 'busybox:1.36', 'app']) expect(output).toContain(part);
+      child.kill('SIGINT');
+      await once(child, 'exit');
+      expect(existsSync(instanceLayout(rootDir).agentFile)).toBe(false);
+    } finally {
+      await down(rootDir);
+    }
+  });
+
+  test("ends with the pod's exit code when the pod does", async () => {
+    const { args, rootDir } = start(
+      'job',
+      podManifest('job', { restartPolicy: 'Never', containers: [sh('app', 'echo working; exit 3')] }),
+    );
+    try {
+      const result: ProcessResult = await runProcess(kubelette, args);
+      expect(result.code).toBe(3);
+    } finally {
+      await down(rootDir);
+    }
+  });
+});
