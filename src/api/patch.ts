@@ -1,18 +1,283 @@
+import { isDeepStrictEqual } from 'node:util';
+import { applyPatch as applyJsonOperations, type Operation } from 'rfc6902';
+import { SCHEMA } from './generated/schema.ts';
+import { JsonSyntaxError, parseJson } from './json-text.ts';
 import type { KubeObject, Resource } from './resources.ts';
+import type { FieldSchema } from './schema-table.ts';
+import { ApiStatusError } from './status-error.ts';
+import { typeNameOf } from './type-names.ts';
 
 /** The kinds of patch that are applied here; server-side apply is not one of them. */
 export type PatchBodyType = 'json' | 'merge' | 'strategic';
 
+const MAX_OPERATIONS = 10_000;
+
+/** What the API server answers to any patch that does not fit the object, without saying why. */
+const rejected = (cause: unknown) =>
+  new ApiStatusError(422, 'Invalid', 'the server rejected our request due to an error in our request', {}, { cause });
+const undecodable = (problem: string, cause?: unknown) =>
+  new ApiStatusError(400, 'BadRequest', `error decoding patch: ${problem}`, undefined, { cause });
+
+/** Reads the body of a patch request. @throws ApiStatusError 400 in the API server's words */
+export function parsePatch(text: string): unknown {
+  try {
+    return parseJson(text).value;
+  } catch (error) {
+    if (error instanceof JsonSyntaxError) throw undecodable(error.message, error);
+    throw error;
+  }
+}
+
 /**
- * Applies a patch to a copy of `object`; nothing of it stands when it fails.
+ * Applies a patch to a copy of `object`; nothing of it stands when it fails. The result is raw: it still wants decoding.
  * @param patch the decoded body
- * @throws ApiStatusError 400 or 422 in the API server's words
+ * @throws ApiStatusError 400 (no patch of this kind) or 422 (does not fit the object) in the API server's words
  */
 export function applyPatch<T extends KubeObject>(
-  _type: PatchBodyType,
-  _resource: Resource<T>,
+  type: PatchBodyType,
+  resource: Resource<T>,
   object: T,
-  _patch: unknown,
+  patch: unknown,
 ): T {
-  return structuredClone(object);
+  if (type === 'json') return applyJsonPatch(object, patch);
+  if (!isMap(patch)) {
+    throw undecodable(`json: cannot unmarshal ${kindOf(patch)} into Go value of type map[string]interface {}`);
+  }
+  if (type === 'merge') return mergePatch(structuredClone(object), patch) as T;
+  const typeName = typeNameOf(resource);
+  return mergeMap(
+    structuredClone(object) as unknown as Fields,
+    structuredClone(patch),
+    typeName ? { ref: typeName } : undefined,
+  ) as unknown as T;
+}
+
+type Fields = Record<string, unknown>;
+
+function isMap(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function kindOf(value: unknown): string {
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return 'array';
+  return typeof value === 'boolean' ? 'bool' : typeof value;
+}
+
+function applyJsonPatch<T>(object: T, patch: unknown): T {
+  if (!Array.isArray(patch)) {
+    throw undecodable(`json: cannot unmarshal ${kindOf(patch)} into Go value of type []handlers.jsonPatchOp`);
+  }
+  if (patch.length > MAX_OPERATIONS) {
+    throw new ApiStatusError(
+      413,
+      'RequestEntityTooLarge',
+      `Request entity is too large: The allowed maximum operations in a JSON patch is ${MAX_OPERATIONS}, got ${patch.length}`,
+    );
+  }
+  for (const operation of patch) {
+    if (!isMap(operation)) {
+      throw undecodable(`json: cannot unmarshal ${kindOf(operation)} into Go value of type handlers.jsonPatchOp`);
+    }
+    if (typeof operation.path !== 'string') throw rejected(new Error('operation without path'));
+    // An operation on the whole document would not leave an object of this kind behind.
+    if (operation.path === '' && operation.op !== 'test') throw rejected(new Error('operation on the root'));
+  }
+  // The library works in place and goes on after an error: hence the copy.
+  const result = structuredClone(object);
+  const failure = applyJsonOperations(result, structuredClone(patch) as Operation[]).find((error) => error !== null);
+  if (failure) throw rejected(failure);
+  return result;
+}
+
+/** RFC 7386. Changes and returns `target`. */
+function mergePatch(target: unknown, patch: unknown): unknown {
+  if (!isMap(patch)) return patch;
+  const result: Fields = isMap(target) ? target : {};
+  for (const [key, value] of Object.entries(patch)) {
+    if (value === null) delete result[key];
+    else setKey(result, key, mergePatch(Object.hasOwn(result, key) ? result[key] : undefined, value));
+  }
+  return result;
+}
+
+function setKey(target: Fields, key: string, value: unknown): void {
+  if (key === '__proto__') {
+    Object.defineProperty(target, key, { value, enumerable: true, configurable: true, writable: true });
+  } else {
+    target[key] = value;
+  }
+}
+
+// ---- strategic merge patch. Rules: apimachinery pkg/util/strategicpatch
+
+const DIRECTIVE = '$patch';
+const RETAIN_KEYS = '$retainKeys';
+const SET_ORDER = '$setElementOrder/';
+const DELETE_FROM_LIST = '$deleteFromPrimitiveList/';
+
+/** What the schema says of a map's member: a field of the type, or the value of a plain map. */
+function memberSchema(schema: FieldSchema | undefined, key: string): FieldSchema | undefined {
+  if (!schema?.ref) return schema?.values;
+  const type = SCHEMA[schema.ref];
+  const { fields } = type ?? {};
+  return fields && Object.hasOwn(fields, key) ? fields[key] : type?.values;
+}
+
+function mergeMap(original: Fields, patch: Fields, schema: FieldSchema | undefined): Fields {
+  const directive = patch[DIRECTIVE];
+  delete patch[DIRECTIVE];
+  switch (directive) {
+    case undefined:
+    case 'merge':
+      break;
+    case 'replace':
+      return withoutDirectives(patch) as Fields;
+    case 'delete':
+      return {};
+    default:
+      throw rejected(new Error(`unknown $patch directive ${JSON.stringify(directive)}`));
+  }
+  retainKeys(original, patch);
+  const orders = new Map<string, unknown[]>();
+  for (const key of Object.keys(patch)) {
+    const value = patch[key];
+    if (key.startsWith(SET_ORDER)) {
+      orders.set(key.slice(SET_ORDER.length), listOf(value, key));
+      delete patch[key];
+    } else if (key.startsWith(DELETE_FROM_LIST)) {
+      const field = key.slice(DELETE_FROM_LIST.length);
+      const gone = listOf(value, key);
+      const list = original[field];
+      if (Array.isArray(list)) original[field] = list.filter((member) => !gone.includes(member));
+      delete patch[key];
+    }
+  }
+  for (const [field, order] of orders) {
+    // An order alone also sorts what the patch leaves as it is.
+    if (!Object.hasOwn(patch, field) && Array.isArray(original[field])) {
+      const inner = memberSchema(schema, field);
+      original[field] = sortByOrder(original[field], order, original[field], inner?.patchMergeKey);
+    }
+  }
+  for (const [key, value] of Object.entries(patch)) {
+    if (value === null) {
+      delete original[key];
+      continue;
+    }
+    const inner = memberSchema(schema, key);
+    setKey(
+      original,
+      key,
+      mergeValue(Object.hasOwn(original, key) ? original[key] : undefined, value, inner, orders.get(key)),
+    );
+  }
+  return original;
+}
+
+function mergeValue(
+  original: unknown,
+  patch: unknown,
+  schema: FieldSchema | undefined,
+  order: unknown[] | undefined,
+): unknown {
+  const strategies = schema?.patchStrategy?.split(',') ?? [];
+  if (isMap(original) && isMap(patch)) {
+    return strategies.includes('replace') ? withoutDirectives(patch) : mergeMap(original, patch, schema);
+  }
+  if (Array.isArray(original) && Array.isArray(patch)) {
+    if (!strategies.includes('merge')) return withoutDirectives(patch);
+    const merged = mergeList(original, patch, schema);
+    return order ? sortByOrder(merged, order, original, schema?.patchMergeKey) : merged;
+  }
+  if (Array.isArray(patch) && order)
+    return sortByOrder(withoutDirectives(patch) as unknown[], order, [], schema?.patchMergeKey);
+  return withoutDirectives(patch);
+}
+
+function listOf(value: unknown, directive: string): unknown[] {
+  if (!Array.isArray(value)) throw rejected(new Error(`${directive} must be a list`));
+  return value;
+}
+
+/** `$retainKeys` names all members that may remain; a union's other members go. */
+function retainKeys(original: Fields, patch: Fields): void {
+  if (!Object.hasOwn(patch, RETAIN_KEYS)) return;
+  const kept = new Set(listOf(patch[RETAIN_KEYS], RETAIN_KEYS));
+  delete patch[RETAIN_KEYS];
+  for (const key of Object.keys(patch)) {
+    if (!key.startsWith('$') && !kept.has(key)) throw rejected(new Error(`${key} is not among $retainKeys`));
+  }
+  for (const key of Object.keys(original)) if (!kept.has(key)) delete original[key];
+}
+
+function mergeList(original: unknown[], patch: unknown[], schema: FieldSchema | undefined): unknown[] {
+  const mergeKey = schema?.patchMergeKey;
+  if (!mergeKey) {
+    const merged = [...original];
+    for (const member of patch) if (!merged.some((have) => isDeepStrictEqual(have, member))) merged.push(member);
+    return merged;
+  }
+  let merged = [...original] as Fields[];
+  let replace = false;
+  const changes: Fields[] = [];
+  for (const member of patch) {
+    if (!isMap(member)) throw rejected(new Error(`list of maps has a member that is none`));
+    const directive = member[DIRECTIVE];
+    if (directive === 'replace') replace = true;
+    else if (directive === 'delete') merged = merged.filter((have) => have[mergeKey] !== keyOf(member, mergeKey));
+    else if (directive === undefined || directive === 'merge') changes.push(member);
+    else throw rejected(new Error(`unknown $patch directive ${JSON.stringify(directive)}`));
+  }
+  if (replace) return changes.map(withoutDirectives);
+  for (const change of changes) {
+    const key = keyOf(change, mergeKey);
+    const index = merged.findIndex((have) => have[mergeKey] === key);
+    if (index < 0) merged.push(withoutDirectives(change) as Fields);
+    else merged[index] = mergeMap(merged[index]!, change, schema.items);
+  }
+  return merged;
+}
+
+function keyOf(member: Fields, mergeKey: string): unknown {
+  const key = member[mergeKey];
+  if (key === undefined) throw rejected(new Error(`map does not contain declared merge key: ${mergeKey}`));
+  return key;
+}
+
+/**
+ * Sorts a merged list by the order that the patch asks for. What only the server has keeps its place relative to those
+ * neighbours that were there before.
+ */
+function sortByOrder(merged: unknown[], order: unknown[], before: unknown[], mergeKey: string | undefined): unknown[] {
+  const identity = (member: unknown): unknown => (mergeKey && isMap(member) ? member[mergeKey] : member);
+  const wanted = order.map(identity);
+  const previous = before.map(identity);
+  const named = merged.filter((member) => wanted.includes(identity(member)));
+  named.sort((a, b) => wanted.indexOf(identity(a)) - wanted.indexOf(identity(b)));
+  const others = merged.filter((member) => !wanted.includes(identity(member)));
+  const result: unknown[] = [];
+  while (named.length > 0 && others.length > 0) {
+    const left = previous.indexOf(identity(named[0]));
+    const right = previous.indexOf(identity(others[0]));
+    result.push(left >= 0 && right >= 0 && left < right ? named.shift() : others.shift());
+  }
+  return [...result, ...named, ...others];
+}
+
+/** A patch's part that becomes the object's as it is: without directives and nulls. */
+function withoutDirectives(value: unknown): unknown {
+  if (Array.isArray(value)) {
+    return value
+      .filter((member) => !(isMap(member) && (member[DIRECTIVE] === 'delete' || member[DIRECTIVE] === 'replace')))
+      .map(withoutDirectives);
+  }
+  if (!isMap(value)) return value;
+  const result: Fields = {};
+  for (const [key, member] of Object.entries(value)) {
+    if (member === null || key === DIRECTIVE || key === RETAIN_KEYS) continue;
+    if (key.startsWith(SET_ORDER) || key.startsWith(DELETE_FROM_LIST)) continue;
+    setKey(result, key, withoutDirectives(member));
+  }
+  return result;
 }
