@@ -1,0 +1,63 @@
+import type { KubeClient } from '../client/kube-client.ts';
+import type { KubeconfigContext } from '../client/kubeconfig.ts';
+import { SystemClock } from '../lib/clock.ts';
+import { errnoOf, UserError } from '../lib/errors.ts';
+import { DEFAULT_ROOT_DIR } from '../lib/instance.ts';
+import { SystemRandom } from '../lib/random.ts';
+import type { CliContext, ServerOptions } from './context.ts';
+
+/** The context of this very process: its streams, clock, environment and signals, and servers over the network. */
+export function hostContext(): CliContext {
+  const endpoints = new Map<string, Promise<KubeconfigContext>>();
+  const endpointOf = (server: ServerOptions): Promise<KubeconfigContext> => {
+    const known = endpoints.get(server.kubeconfig);
+    if (known) return known;
+    const loading = loadEndpoint(server);
+    endpoints.set(server.kubeconfig, loading);
+    return loading;
+  };
+  const isTTY = process.stdout.isTTY === true;
+  // `kubelette logs p | head`: who read has gone, which is not a failure.
+  process.stdout.on('error', (error) => process.exit(errnoOf(error) === 'EPIPE' ? 0 : 1));
+  const clock = new SystemClock();
+  return {
+    stdin: process.stdin,
+    stdout: process.stdout,
+    stderr: process.stderr,
+    clock,
+    random: new SystemRandom(),
+    env: process.env,
+    cwd: process.cwd(),
+    isTTY,
+    color: isTTY && !process.env.NO_COLOR && process.env.TERM !== 'dumb',
+    exitCode: 0,
+    client: async (server): Promise<KubeClient> => {
+      const { HttpKubeClient } = await import('../client/http-kube-client.ts');
+      return new HttpKubeClient(await endpointOf(server), { clock });
+    },
+    request: async (server, request) => {
+      const { sendRequest } = await import('./api-transport.ts');
+      return await sendRequest(await endpointOf(server), request);
+    },
+    webSocket: async (server, path, protocols) => {
+      const { openSocket } = await import('./api-transport.ts');
+      return await openSocket(await endpointOf(server), path, protocols);
+    },
+    onSignal: (signal, listener) => {
+      process.on(signal, listener);
+      return () => process.off(signal, listener);
+    },
+  };
+}
+
+async function loadEndpoint(server: ServerOptions): Promise<KubeconfigContext> {
+  const { existsSync } = await import('node:fs');
+  if (!existsSync(server.kubeconfig)) {
+    const root = server.rootDir === DEFAULT_ROOT_DIR ? '' : ` --root-dir ${server.rootDir}`;
+    throw new UserError(`no node runs here: there is no ${server.kubeconfig}`, {
+      hint: `kubelette up --detach${root}`,
+    });
+  }
+  const { loadKubeconfig } = await import('../client/kubeconfig.ts');
+  return await loadKubeconfig(server.kubeconfig);
+}
