@@ -276,6 +276,10 @@ async function demo(): Promise<void> {
 }
 
 async function up(): Promise<void> {
+  if (existsSync(join(UP_DIR, 'kubeconfig'))) {
+    line(`There is one already (${UP_DIR}): \`make down\` first.`);
+    process.exit(1);
+  }
   heading('Where the images come from');
   const options = await imageOptions(async () => {
     const settings = await outputOf(process.execPath, [standInsCommand, 'up', '--json'], { timeoutMs: 300_000 });

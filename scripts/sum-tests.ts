@@ -10,13 +10,14 @@ for (const file of existsSync(directory) ? readdirSync(directory) : []) {
     numFailedTests: number;
     numPendingTests: number;
     numTodoTests: number;
-    testResults: { status: string; assertionResults: unknown[] }[];
+    testResults: { status: string; assertionResults: { status: string }[] }[];
   };
   sum.passed += result.numPassedTests;
-  // A file that could not even be loaded has no test of its own to count, but has failed.
+  // A file that could not be loaded, or whose set-up or clean-up failed, has no test of its own to count, but has failed.
   sum.failed +=
     result.numFailedTests +
-    result.testResults.filter((f) => f.status === 'failed' && f.assertionResults.length === 0).length;
+    result.testResults.filter((f) => f.status === 'failed' && f.assertionResults.every((a) => a.status !== 'failed'))
+      .length;
   sum.skipped += result.numPendingTests + result.numTodoTests;
 }
 console.log(`${sum.passed} passed, ${sum.failed} failed${sum.skipped > 0 ? `, ${sum.skipped} skipped` : ''}`);

@@ -38,7 +38,7 @@ describe.concurrent('manifests', () => {
     const invalid = file(
       'invalid.yaml',
       podManifest('Invalid_Name', {
-        restartPolicy: 'Sometimes',
+        restartPolicy: 'Sometimes' as never,
         containers: [
           { name: 'a', image: '' },
           { name: 'a', image: 'busybox', ports: [{ containerPort: 70_000 }] },

@@ -37,7 +37,7 @@ function facts(pod: Pod | undefined): unknown {
 }
 
 // One after the other: each kills the agent, or containerd, of all.
-describe.sequential('our own death', () => {
+describe('our own death', () => {
   test('kill -9 of the agent: containers, restart counts and Ready stand', async () => {
     const script = `echo app >> /host/steady; ${WAIT}`;
     await node.current.apply(

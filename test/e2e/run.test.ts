@@ -27,7 +27,7 @@ async function down(rootDir: string): Promise<void> {
 }
 
 // Without kubectl: one command starts what is needed and shows the pod.
-describe.sequential('kubelette run', () => {
+describe('kubelette run', () => {
   test('shows the way to Ready, then Ctrl-C removes what it made', async () => {
     const { args, rootDir } = start(
       'web',
