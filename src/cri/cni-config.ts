@@ -1,11 +1,12 @@
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { UserError } from '../lib/errors.ts';
 import type { InstanceLayout } from '../lib/instance.ts';
 import { systemPath } from './host-programs.ts';
+import { replaceFile } from './replace-file.ts';
 
 /** Where libcni remembers what plugins answered; not configurable in containerd. */
 const CNI_RESULTS_DIR = '/var/lib/cni/results';
@@ -46,7 +47,8 @@ export async function writeCniConfig(layout: InstanceLayout, podCIDR: string): P
   }
   const { confDir, ipamDir } = layout.cni;
   await Promise.all([mkdir(confDir, { recursive: true }), mkdir(ipamDir, { recursive: true })]);
-  await writeFile(join(confDir, '10-kubelette.conflist'), `${JSON.stringify(cniConfList(layout, podCIDR), null, 2)}\n`);
+  const conflist = `${JSON.stringify(cniConfList(layout, podCIDR), null, 2)}\n`;
+  await replaceFile(join(confDir, '10-kubelette.conflist'), conflist);
 }
 
 /** Whether `cidr` is an IPv4 network, its host bits zero, of /8 to /29. Pure. */

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../lib/clock.ts';
 import { abortReason, errnoOf, messageOf, UserError } from '../lib/errors.ts';
@@ -13,6 +13,7 @@ import { connectRuntime } from './cri-client.ts';
 import { CriError } from './cri-error.ts';
 import { CAP_SYS_RESOURCE, findProcesses, hasCapability, overlayWorks } from './host-facts.ts';
 import { type ContainerdPrograms, findContainerdPrograms, systemPath } from './host-programs.ts';
+import { replaceFile } from './replace-file.ts';
 import { connectionLost, fileAppears } from './socket-events.ts';
 
 export interface ManagedContainerdOptions {
@@ -119,15 +120,14 @@ export class ManagedContainerd {
       snapshotter: await this.snapshotter(before),
       mayLowerOomScore: hasCapability(CAP_SYS_RESOURCE),
     });
-    await rm(registryConfigDir, { recursive: true, force: true });
-    if (registryMirror !== undefined) {
+    if (registryMirror === undefined) {
+      await rm(registryConfigDir, { recursive: true, force: true });
+    } else {
       const dir = join(registryConfigDir, '_default');
       await mkdir(dir, { recursive: true });
-      await writeFile(join(dir, 'hosts.toml'), mirrorHostsToml(checkMirror(registryMirror)));
+      await replaceFile(join(dir, 'hosts.toml'), mirrorHostsToml(checkMirror(registryMirror)));
     }
-    if (after === before) return false;
-    await replaceFile(config, after);
-    return true;
+    return replaceFile(config, after);
   }
 
   /** Decided once per root directory: what was unpacked with one snapshotter is lost to the other. */
@@ -285,7 +285,7 @@ export function findContainerd(layout: InstanceLayout): ProcessIdentity | undefi
   const { config, pidFile } = layout.containerd;
   const [pid, startTime] = existsSync(pidFile) ? readFileSync(pidFile, 'utf8').trim().split(' ') : [];
   const noted = pid === undefined ? undefined : identifyProcess(Number(pid));
-  if (noted?.startTime === startTime) return noted;
+  if (noted && noted.startTime === startTime) return noted;
   // We may have been killed between its start and the note.
   return findProcesses((command) => command[0]?.endsWith('containerd') === true && command.includes(config))[0];
 }
@@ -315,9 +315,4 @@ async function startError(how: string, log: string, logStart: number): Promise<U
 function checkMirror(mirror: string): string {
   if (/^https?:$/.test(URL.parse(mirror)?.protocol ?? '')) return mirror.replace(/\/+$/, '');
   throw new UserError(`registry mirror ${JSON.stringify(mirror)}: must be a URL, as http://127.0.0.1:5000`);
-}
-
-async function replaceFile(path: string, content: string): Promise<void> {
-  await writeFile(`${path}.new`, content, { mode: 0o600 });
-  await rename(`${path}.new`, path);
 }
