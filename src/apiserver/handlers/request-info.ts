@@ -1,5 +1,7 @@
 /** What a request is about, by its method and path alone. Source: apiserver pkg/endpoints/request/requestinfo.go */
-export type RequestInfo = ResourceRequestInfo | { readonly isResource: false; readonly verb: string; readonly path: string };
+export type RequestInfo =
+  | ResourceRequestInfo
+  | { readonly isResource: false; readonly verb: string; readonly path: string };
 
 export interface ResourceRequestInfo {
   readonly isResource: true;

@@ -54,10 +54,10 @@ export function writeOptions(
  * @param body the decoded body
  * @throws ApiStatusError 400, 422
  */
-export function deleteOptions(query: URLSearchParams, body: unknown): DeleteOptions {
-  const options: DeleteOptions = body === undefined ? fromQuery(query) : (body as DeleteOptions);
+export function deleteOptions(query: URLSearchParams, body: DeleteOptions | undefined): DeleteOptions {
+  const options: DeleteOptions = body ?? fromQuery(query);
   const errors: FieldError[] = [];
-  const { propagationPolicy: policy, orphanDependents, dryRun = [], gracePeriodSeconds: grace } = options;
+  const { propagationPolicy: policy, orphanDependents, dryRun = [] } = options;
   if (policy !== undefined && orphanDependents !== undefined) {
     errors.push(invalid('propagationPolicy', policy, 'orphanDependents and deletionPropagation cannot be both set'));
   }
@@ -66,9 +66,6 @@ export function deleteOptions(query: URLSearchParams, body: unknown): DeleteOpti
   }
   if (dryRun.some((value) => value !== 'All')) errors.push(notSupported('dryRun', dryRun, ['All']));
   refuse('DeleteOptions', errors);
-  if (grace !== undefined && !Number.isInteger(grace)) {
-    throw badRequest(`gracePeriodSeconds: Invalid value: ${JSON.stringify(grace)}: must be a whole number of seconds`);
-  }
   return options;
 }
 

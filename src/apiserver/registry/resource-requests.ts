@@ -54,6 +54,11 @@ export class ResourceRequests {
     this.clock = clock;
   }
 
+  /** Of the newest change of all. */
+  get revision(): number {
+    return this.registry.store.revision;
+  }
+
   get({ definition, namespace, name, subresource }: Target): Version {
     if (subresource !== undefined && !readsObject(definition, subresource)) throw noSuchResource();
     return show(definition, this.registry.get(definition, namespace, name));

@@ -1,0 +1,128 @@
+import { createServer } from 'node:https';
+import type { AddressInfo, Socket } from 'node:net';
+import type { KubeClient } from '../client/kube-client.ts';
+import type { Clock } from '../lib/clock.ts';
+import { errnoOf, messageOf, UserError } from '../lib/errors.ts';
+import type { Logger } from '../lib/logger.ts';
+import type { Random } from '../lib/random.ts';
+import type { KeyPair } from './auth/certificates.ts';
+import { loadPki } from './auth/pki.ts';
+import { ApiHandler } from './handlers/api-handler.ts';
+import { KubeletProxy } from './handlers/kubelet-proxy.ts';
+import { PodStreams } from './handlers/pod-streams.ts';
+import { ResourceHandler } from './handlers/resource-handler.ts';
+import { LocalKubeClient } from './local-kube-client.ts';
+import { ClusterAdmission } from './registry/cluster-admission.ts';
+import { EventExpiry } from './registry/event-expiry.ts';
+import { Registry } from './registry/registry.ts';
+import { ResourceRequests } from './registry/resource-requests.ts';
+import { ObjectStore } from './storage/object-store.ts';
+
+export interface ApiServerOptions {
+  /** SQLite file. */
+  readonly database: string;
+  /** Where certificates are kept. */
+  readonly pkiDir: string;
+  /** On 127.0.0.1; 0 for any that is free. */
+  readonly port: number;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+export interface ApiServer {
+  /** `https://127.0.0.1:PORT` */
+  readonly url: string;
+  readonly port: number;
+  /** PEM of the authority that signed everybody; also clients of the kubelet's server show certificates of it. */
+  readonly ca: string;
+  /** In process. */
+  readonly client: KubeClient;
+  /** The administrator's, as a context for `writeKubeconfig`. */
+  readonly admin: { readonly server: string; readonly ca: string; readonly cert: string; readonly key: string };
+  /** A certificate for a server that the API server calls, such as the kubelet's; name the node among `namesAndIPs`. */
+  issueServingCert(commonName: string, namesAndIPs: readonly string[]): KeyPair;
+  close(): Promise<void>;
+}
+
+const HOST = '127.0.0.1';
+const SERVER_NAMES = [HOST, '::1', 'localhost', 'kubernetes', 'kubernetes.default', 'kubernetes.default.svc'];
+/** Longer than any client keeps an idle connection, so that none meets a closed one. */
+const KEEP_ALIVE_MS = 10 * 60_000;
+
+/**
+ * Starts the embedded API server.
+ * @throws UserError when the port is taken, the database is in use, or the directory cannot be written; nothing is left open then
+ */
+export async function startApiServer(options: ApiServerOptions): Promise<ApiServer> {
+  const { clock, random, logger } = options;
+  const pki = loadPki(options.pkiDir, SERVER_NAMES, clock.now());
+  const store = new ObjectStore(options.database, clock);
+  let admission!: ClusterAdmission;
+  const registry = new Registry(store, clock, random, (self) => {
+    admission = new ClusterAdmission(self, pki.ca.cert);
+    return admission;
+  });
+  const requests = new ResourceRequests(registry, admission, clock);
+  const proxy = new KubeletProxy(pki.kubeletClient, pki.ca.cert);
+  const handler = new ApiHandler(
+    new ResourceHandler(requests, clock, random),
+    new PodStreams(registry, proxy),
+    clock,
+    logger,
+  );
+  const server = createServer({
+    cert: pki.server.cert,
+    key: pki.server.key,
+    ca: pki.ca.cert,
+    requestCert: true,
+    rejectUnauthorized: false,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    noDelay: true,
+  });
+  server.on('request', handler.request);
+  server.on('upgrade', handler.upgrade);
+  const sockets = new Set<Socket>();
+  server.on('secureConnection', (socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
+
+  try {
+    admission.bootstrap();
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(options.port, HOST, resolve);
+    });
+  } catch (error) {
+    store.close();
+    if (errnoOf(error) !== 'EADDRINUSE' && errnoOf(error) !== 'EACCES') throw error;
+    const why = errnoOf(error) === 'EACCES' ? 'may not be opened by this user' : 'is in use by another process';
+    throw new UserError(`port ${options.port} on ${HOST} ${why}: ${messageOf(error)}`, {
+      hint: 'Choose another one with --port.',
+      cause: error,
+    });
+  }
+  const expiry = new EventExpiry(registry, clock);
+  expiry.start();
+
+  const { port } = server.address() as AddressInfo;
+  const url = `https://${HOST}:${port}`;
+  const admin = { server: url, ca: pki.ca.cert, ...pki.admin };
+  return {
+    url,
+    port,
+    ca: pki.ca.cert,
+    client: new LocalKubeClient(requests),
+    admin,
+    issueServingCert: (commonName, names) => pki.ca.issueServer(commonName, names, clock.now()),
+    async close() {
+      expiry.stop();
+      proxy.close();
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      for (const socket of sockets) socket.destroy();
+      await closed;
+      store.close();
+    },
+  };
+}
