@@ -1,7 +1,8 @@
-import { isDeepStrictEqual } from 'node:util';
 import type { Container, Pod, PodSpec, Toleration } from '../generated/types.ts';
 import { type FieldError, forbidden, invalid, required } from './field-error.ts';
+import { unifiedDiff } from './line-diff.ts';
 import { validatePodMetadataAndSpec } from './pod.ts';
+import { podSpecText } from './pod-spec-text.ts';
 import { validateTolerations } from './scheduling.ts';
 
 /** Which changes of a pod are allowed: ValidatePodUpdate upstream. */
@@ -30,10 +31,11 @@ export function validatePodChange(pod: Pod, old: Pod, errors: FieldError[]): voi
   if (!validateDeadline(pod.spec.activeDeadlineSeconds, old.spec.activeDeadlineSeconds, errors)) return;
   validateAddedTolerations(pod.spec.tolerations ?? [], old.spec.tolerations ?? [], errors);
   validateRemovedGates(pod.spec, old.spec, errors);
-  const before = comparable(old.spec);
-  const after = comparable(withAllowedChanges(pod.spec, old.spec));
-  if (isDeepStrictEqual(before, after)) return;
-  errors.push(forbidden('spec', `pod updates may not change fields other than ${UPDATABLE}\n`));
+  const before = podSpecText(old.spec);
+  const after = podSpecText(withAllowedChanges(pod.spec, old.spec));
+  const difference = unifiedDiff(before, after);
+  if (difference === '') return;
+  errors.push(forbidden('spec', `pod updates may not change fields other than ${UPDATABLE}\n${difference}`));
 }
 
 function validateImages(containers: readonly Container[], path: string, errors: FieldError[]): void {
@@ -69,12 +71,7 @@ function validateAddedTolerations(
   errors: FieldError[],
 ): void {
   for (const before of old) {
-    const kept = tolerations.some((after) =>
-      isDeepStrictEqual(
-        comparable({ ...before, tolerationSeconds: undefined }),
-        comparable({ ...after, tolerationSeconds: undefined }),
-      ),
-    );
+    const kept = tolerations.some((after) => sameToleration(before, after));
     if (!kept) {
       errors.push(
         forbidden('spec.tolerations', 'existing toleration can not be modified except its tolerationSeconds'),
@@ -83,6 +80,11 @@ function validateAddedTolerations(
     }
   }
   validateTolerations(tolerations, 'spec.tolerations', errors);
+}
+
+/** How long a taint is tolerated may change. */
+function sameToleration(a: Toleration, b: Toleration): boolean {
+  return (['key', 'operator', 'value', 'effect'] as const).every((field) => (a[field] ?? '') === (b[field] ?? ''));
 }
 
 function validateRemovedGates(spec: PodSpec, old: PodSpec, errors: FieldError[]): void {
@@ -110,16 +112,4 @@ function withAllowedChanges(spec: PodSpec, old: PodSpec): PodSpec {
   const grace = old.terminationGracePeriodSeconds ?? 0;
   if (grace < 0 && spec.terminationGracePeriodSeconds === 1) munged.terminationGracePeriodSeconds = grace;
   return munged;
-}
-
-/** Without what means the same as its absence: undefined members, empty lists and maps. */
-function comparable(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(comparable);
-  if (typeof value !== 'object' || value === null) return value;
-  const result: Record<string, unknown> = {};
-  for (const [key, member] of Object.entries(value)) {
-    if (member === undefined || (Array.isArray(member) && member.length === 0)) continue;
-    result[key] = comparable(member);
-  }
-  return result;
 }
