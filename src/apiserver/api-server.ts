@@ -25,6 +25,8 @@ export interface ApiServerOptions {
   readonly pkiDir: string;
   /** On 127.0.0.1; 0 for any that is free. */
   readonly port: number;
+  /** Where the kubelets' servers listen, when that is not their node's address: the embedded one keeps to loopback. */
+  readonly kubeletHost?: string;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -67,7 +69,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   const proxy = new KubeletProxy(pki.kubeletClient, pki.ca.cert);
   const handler = new ApiHandler(
     new ResourceHandler(requests, clock, random),
-    new PodStreams(registry, proxy),
+    new PodStreams(registry, proxy, options.kubeletHost),
     clock,
     logger,
   );

@@ -19,12 +19,15 @@ export interface KubeletLocation {
 /** Headers between two neighbours only, and those that are ours to set. */
 const NOT_FORWARDED = ['host', 'authorization', 'connection', 'keep-alive', 'transfer-encoding', 'upgrade', 'te'];
 
-/** @throws ApiStatusError 500 when the node does not say where its kubelet is */
-export function locateKubelet(node: Node): KubeletLocation {
+/**
+ * @param kubeletHost where kubelets listen, when that is not their node's address
+ * @throws ApiStatusError 500 when the node does not say where its kubelet is
+ */
+export function locateKubelet(node: Node, kubeletHost?: string): KubeletLocation {
   const addresses = node.status?.addresses ?? [];
-  const host = (
-    addresses.find(({ type }) => type === 'InternalIP') ?? addresses.find(({ type }) => type === 'Hostname')
-  )?.address;
+  const address =
+    addresses.find(({ type }) => type === 'InternalIP') ?? addresses.find(({ type }) => type === 'Hostname');
+  const host = kubeletHost ?? address?.address;
   const port = node.status?.daemonEndpoints?.kubeletEndpoint?.Port;
   const nodeName = node.metadata.name!;
   if (!host || !port) throw internal(`node ${nodeName} has no address or no kubelet port in its status`);

@@ -27,10 +27,12 @@ const UPGRADES: Readonly<Record<string, 'exec' | 'attach' | 'portForward'>> = {
 export class PodStreams {
   private readonly registry: Registry;
   private readonly proxy: KubeletProxy;
+  private readonly kubeletHost: string | undefined;
 
-  constructor(registry: Registry, proxy: KubeletProxy) {
+  constructor(registry: Registry, proxy: KubeletProxy, kubeletHost: string | undefined) {
     this.registry = registry;
     this.proxy = proxy;
+    this.kubeletHost = kubeletHost;
   }
 
   /** Whether this request is for here and not for the resource handler. */
@@ -122,7 +124,7 @@ export class PodStreams {
   }
 
   private locate(nodeName: string): KubeletLocation {
-    return locateKubelet(this.registry.get(findResource(NODES)!, undefined, nodeName).object as Node);
+    return locateKubelet(this.registry.get(findResource(NODES)!, undefined, nodeName).object as Node, this.kubeletHost);
   }
 }
 
