@@ -1,7 +1,8 @@
+import type { ManifestObject } from '../api/manifest.ts';
 import type { KubeObject } from '../api/resources.ts';
 import { hasReason } from '../api/status-error.ts';
 import type { KubeClient, WriteOptions } from '../client/kube-client.ts';
-import { locateError, locateWarning, type ManifestObject } from './manifest.ts';
+import { locateError, locateWarning } from './manifest.ts';
 
 export type Validate = 'strict' | 'warn' | 'ignore';
 

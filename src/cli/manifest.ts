@@ -1,140 +1,28 @@
-import { isNode, LineCounter, type ParsedNode, parseAllDocuments, type YAMLError } from 'yaml';
-import type { KubeObject, Resource } from '../api/resources.ts';
+import { type ManifestObject, readManifest } from '../api/manifest.ts';
 import { ApiStatusError } from '../api/status-error.ts';
 import { UserError } from '../lib/errors.ts';
-import { resourceOfKind } from './resource-names.ts';
-
-/** One object of a manifest file, and where its fields stand in it. */
-export interface ManifestObject {
-  readonly resource: Resource;
-  /** With its namespace when the resource has them. */
-  readonly object: KubeObject;
-  /** `FILE:LINE:COLUMN` of a field (`spec.containers[0].image`), or of its nearest ancestor that is in the file. */
-  locate(field: string): string;
-}
+import type { CliContext } from './context.ts';
+import { readInput } from './read-input.ts';
 
 /**
- * The objects of a YAML or JSON text, `List`s unfolded. YAML is read as Kubernetes reads it: version 1.1 booleans and octals,
- * no dates. Nothing is sent anywhere: what the fields mean is the API server's to judge.
- * @param file its name, for messages
- * @param namespace for objects that name none
+ * The objects of manifest files (`-`: standard input), in order; those that name no namespace get this one. All files are read
+ * before anything is done with the first, so that a typing error in the last one leaves nothing half done.
  * @throws UserError with file, line and column
  */
-export function parseManifest(text: string, file: string, namespace: string): ManifestObject[] {
-  const lines = new LineCounter();
-  const documents = parseAllDocuments(text, {
-    version: '1.1',
-    merge: true,
-    lineCounter: lines,
-    prettyErrors: false,
-    // Kubernetes knows JSON's types only: a date or 1:30 is a string to it.
-    customTags: (tags) => tags.filter((t) => typeof t === 'string' || (!NOT_JSON.test(t.tag) && t.format !== 'TIME')),
-  });
-  const at = (offset: number): string => {
-    const { line, col } = lines.linePos(offset);
-    return `${file}:${line}:${col}`;
-  };
-
+export async function readManifestFiles(
+  context: Pick<CliContext, 'stdin' | 'cwd'>,
+  files: readonly string[],
+  namespace: string,
+): Promise<ManifestObject[]> {
   const objects: ManifestObject[] = [];
-  for (const document of Array.isArray(documents) ? documents : []) {
-    const broken = document.errors[0];
-    if (broken) throw new UserError(`${at(broken.pos[0])}: ${wordsOf(broken)}`);
-    const value = asJson(document, at);
-    if (value === null || value === undefined) continue;
-    const root = document.contents as ParsedNode | null;
-    const start = at(root?.range[0] ?? 0);
-    const locateFrom =
-      (base: readonly (string | number)[]) =>
-      (field: string): string => {
-        const path = [...base, ...parseFieldPath(field)];
-        for (let n = path.length; n > 0; n--) {
-          const node = keyOrValue(document, path.slice(0, n));
-          const offset = node?.range?.[0];
-          if (offset !== undefined) return at(offset);
-        }
-        return start;
-      };
-    const add = (item: unknown, base: readonly (string | number)[]): void => {
-      objects.push(toObject(item, locateFrom(base), namespace));
-    };
-    if ((value as { kind?: unknown }).kind === 'List' && Array.isArray((value as { items?: unknown }).items)) {
-      (value as { items: unknown[] }).items.forEach((item, i) => {
-        add(item, ['items', i]);
-      });
-    } else {
-      add(value, []);
+  for (const file of files) {
+    for (const { resource, object, locate } of readManifest(await readInput(context, file), file)) {
+      const { metadata } = object;
+      const placed = resource.namespaced ? { ...object, metadata: { namespace, ...metadata } } : object;
+      objects.push({ resource, object: placed, locate });
     }
   }
-  if (objects.length === 0) throw new UserError(`${file}: holds no object`);
   return objects;
-}
-
-const NOT_JSON = /^tag:yaml\.org,2002:(timestamp|binary|set|omap|pairs)$/;
-
-function wordsOf(error: YAMLError): string {
-  return error.code === 'DUPLICATE_KEY' ? 'this key is there twice' : error.message.replace(/\n[\s\S]*$/, '');
-}
-
-function asJson(document: { toJS(o?: object): unknown }, at: (offset: number) => string): unknown {
-  try {
-    return document.toJS({ maxAliasCount: 100 });
-  } catch (error) {
-    throw new UserError(`${at(0)}: ${(error as Error).message}`);
-  }
-}
-
-function toObject(value: unknown, locate: (field: string) => string, namespace: string): ManifestObject {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new UserError(`${locate('')}: this is not an object with apiVersion, kind and metadata`);
-  }
-  const { apiVersion, kind, metadata } = value as Partial<Record<'apiVersion' | 'kind' | 'metadata', unknown>>;
-  if (typeof apiVersion !== 'string' || apiVersion === '') throw missing('apiVersion', 'v1');
-  if (typeof kind !== 'string' || kind === '') throw missing('kind', 'Pod');
-  const resource = resourceOfKind(apiVersion, kind);
-  if (!resource) {
-    throw new UserError(`${locate('kind')}: no resource of kind ${kind} in ${apiVersion} here`, {
-      hint: 'kubelette runs Pods; kinds such as Deployment need a cluster',
-    });
-  }
-  const meta = (metadata ?? {}) as KubeObject['metadata'];
-  if (typeof meta !== 'object' || Array.isArray(meta)) throw new UserError(`${locate('metadata')}: must be an object`);
-  return {
-    resource,
-    object: {
-      ...(value as object),
-      metadata: resource.namespaced ? { ...meta, namespace: meta.namespace ?? namespace } : meta,
-    },
-    locate,
-  };
-
-  function missing(field: string, example: string): UserError {
-    return new UserError(`${locate(field)}: ${field} is missing`, { hint: `such as \`${field}: ${example}\`` });
-  }
-}
-
-/** `spec.containers[0].ports[1]` and `metadata.labels[a/b.c]` as a path: numbers are indices. */
-export function parseFieldPath(field: string): (string | number)[] {
-  return [...field.matchAll(/\[([^\]]*)\]|[^.[\]]+/g)].map(([whole, inner]) => {
-    if (inner === undefined) return whole;
-    return /^\d+$/.test(inner) ? Number(inner) : inner.replace(/^"|"$/g, '');
-  });
-}
-
-/** The node of a path: its key where it has one, since that is where an eye looks. */
-function keyOrValue(
-  document: { getIn(path: Iterable<unknown>, keepScalar?: boolean): unknown },
-  path: readonly (string | number)[],
-): { range?: readonly number[] | null | undefined } | undefined {
-  const parent =
-    path.length === 1 ? (document as { contents?: unknown }).contents : document.getIn(path.slice(0, -1), true);
-  const items = (parent as { items?: unknown[] } | undefined)?.items ?? [];
-  const last = path.at(-1);
-  for (const item of items) {
-    const key = (item as { key?: { value?: unknown; range?: number[] } }).key;
-    if (key !== undefined && key.value === last) return key;
-  }
-  const node = typeof last === 'number' ? items[last] : undefined;
-  return isNode(node) ? node : undefined;
 }
 
 /**

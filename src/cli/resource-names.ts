@@ -47,13 +47,6 @@ export function resourceByName(name: string): Resource {
   });
 }
 
-/** The resource of a manifest. Undefined for a kind that the CLI does not know. */
-export function resourceOfKind(apiVersion: string, kind: string): Resource | undefined {
-  return KNOWN.map(([r]) => r).find(
-    (r) => r.kind === kind && (r.group === '' ? r.version : `${r.group}/${r.version}`) === apiVersion,
-  );
-}
-
 /** One resource and the names given: from `pods`, `pods a b`, `pod/a` or `pod/a node/b`. */
 export function parseTargets(args: readonly string[]): { resource: Resource; name?: string | undefined }[] {
   if (args.some((arg) => arg.includes('/'))) {

@@ -12,15 +12,10 @@ export function registerApply(program: Command, context: CliContext): void {
     .addHelpText('after', '\nExamples:\n  kubelette apply -f webapl.yaml\n  cat pod.yaml | kubelette apply -f -\n')
     .action(async (options: { filename: string[]; validate: Validate }, command: Command) => {
       const server = serverOptions(command, context);
-      const { parseManifest, nameOf } = await import('../manifest.ts');
-      const { readInput } = await import('../read-input.ts');
+      const { nameOf, readManifestFiles } = await import('../manifest.ts');
       const { applyManifest } = await import('../apply-manifest.ts');
       const { describeError } = await import('../report-error.ts');
-      // All files are read before anything is sent: a typing error in the last one leaves nothing half done.
-      const manifests = [];
-      for (const file of options.filename) {
-        manifests.push(...parseManifest(await readInput(context, file), file, server.namespace));
-      }
+      const manifests = await readManifestFiles(context, options.filename, server.namespace);
       const client = await context.client(server);
       for (const manifest of manifests) {
         try {

@@ -40,18 +40,15 @@ export function registerDelete(program: Command, context: CliContext): void {
       const targets: { resource: Resource; name: string; namespace: string | undefined }[] = [];
       if (options.filename) {
         if (args.length > 0) throw new UserError('either names or -f FILE, not both');
-        const { parseManifest } = await import('../manifest.ts');
-        const { readInput } = await import('../read-input.ts');
-        for (const file of options.filename) {
-          for (const { resource, object, locate } of parseManifest(
-            await readInput(context, file),
-            file,
-            server.namespace,
-          )) {
-            const { name, namespace } = object.metadata;
-            if (!name) throw new UserError(`${locate('metadata')}: metadata.name is missing`);
-            targets.push({ resource, name, namespace });
-          }
+        const { readManifestFiles } = await import('../manifest.ts');
+        for (const { resource, object, locate } of await readManifestFiles(
+          context,
+          options.filename,
+          server.namespace,
+        )) {
+          const { name, namespace } = object.metadata;
+          if (!name) throw new UserError(`${locate('metadata')}: metadata.name is missing`);
+          targets.push({ resource, name, namespace });
         }
       } else {
         if (args.length === 0)

@@ -10,8 +10,8 @@ import type {
   Toleration,
   Volume,
 } from '../../api/generated/types.ts';
+import { humanDuration } from '../../api/human-duration.ts';
 import { parseTime } from '../../api/time.ts';
-import { humanDuration } from './duration.ts';
 import { eventTime } from './explain-container.ts';
 import type { Explanation } from './explanation.ts';
 import { plainText, type Style } from './style.ts';

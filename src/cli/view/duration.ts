@@ -1,29 +1,4 @@
-/**
- * An age or delay as kubectl shows it: two units at most, the second one only while it matters
- * (`5s`, `119s`, `2m3s`, `15m`, `3h20m`, `2d4h`, `3y`). Negative by more than a second: `<invalid>`.
- * Source: k8s.io/apimachinery/pkg/util/duration HumanDuration. @param ms milliseconds
- */
-export function humanDuration(ms: number): string {
-  const seconds = Math.trunc(ms / 1000);
-  if (seconds < -1) return '<invalid>';
-  if (seconds <= 0) return '0s';
-  if (seconds < 120) return `${seconds}s`;
-  const minutes = Math.floor(seconds / 60);
-  if (minutes < 10) return pair(minutes, 'm', seconds % 60, 's');
-  if (minutes < 180) return `${minutes}m`;
-  const hours = Math.floor(minutes / 60);
-  if (hours < 8) return pair(hours, 'h', minutes % 60, 'm');
-  if (hours < 48) return `${hours}h`;
-  const days = Math.floor(hours / 24);
-  if (days < 8) return pair(days, 'd', hours % 24, 'h');
-  if (days < 2 * 365) return `${days}d`;
-  const years = Math.floor(days / 365);
-  return days < 8 * 365 ? pair(years, 'y', days % 365, 'd') : `${years}y`;
-}
-
-function pair(big: number, bigUnit: string, small: number, smallUnit: string): string {
-  return small === 0 ? `${big}${bigUnit}` : `${big}${bigUnit}${small}${smallUnit}`;
-}
+import { humanDuration } from '../../api/human-duration.ts';
 
 /** A delay that lies ahead, rounded up, so that "in 0s" never stands on the screen. @param ms milliseconds */
 export function timeLeft(ms: number): string {

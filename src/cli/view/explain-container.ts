@@ -1,7 +1,8 @@
 import type { Container, ContainerStateTerminated, ContainerStatus, Event, Pod } from '../../api/generated/types.ts';
+import { humanDuration } from '../../api/human-duration.ts';
 import { parseTime } from '../../api/time.ts';
 import type { ProbeRecord } from '../../kubelet/ports.ts';
-import { humanDuration, parseDuration, timeLeft } from './duration.ts';
+import { parseDuration, timeLeft } from './duration.ts';
 import type { Cause, CauseKind } from './explanation.ts';
 import { count, probeEvidence, streakOf } from './probe-words.ts';
 import { plainText } from './style.ts';

@@ -1,7 +1,8 @@
 import type { Container, ContainerStatus, Event, Pod } from '../../api/generated/types.ts';
+import { humanDuration } from '../../api/human-duration.ts';
 import { parseTime } from '../../api/time.ts';
 import type { ProbeRecord } from '../../kubelet/ports.ts';
-import { humanDuration, timeLeft } from './duration.ts';
+import { timeLeft } from './duration.ts';
 import {
   type ContainerFacts,
   endWords,

@@ -1,6 +1,7 @@
 import type { Probe } from '../../api/generated/types.ts';
+import { humanDuration } from '../../api/human-duration.ts';
 import type { ProbeRecord, ProbeResult } from '../../kubelet/ports.ts';
-import { humanDuration, latency, timeLeft } from './duration.ts';
+import { latency, timeLeft } from './duration.ts';
 import { plainText } from './style.ts';
 
 /** What a probe does, short: `GET :3000/ready`, `tcp :5432`, `exec cat /tmp/ok`, `grpc :9000`. */
