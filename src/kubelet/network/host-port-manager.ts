@@ -1,0 +1,107 @@
+import { writeFile } from 'node:fs/promises';
+import type { Pod } from '../../api/generated/types.ts';
+import { errnoOf } from '../../lib/errors.ts';
+import type { InstanceLayout } from '../../lib/instance.ts';
+import type { HostPortManager } from '../ports.ts';
+import type { SandboxRuntimeStatus } from '../runtime-status.ts';
+import { type Elements, elementChanges, hostPortElements, parseElements } from './host-port-elements.ts';
+import { hostPortsOf } from './host-ports.ts';
+import { parseIPv4 } from './ipv4.ts';
+import { isMissing, type RunNft, runNft } from './nft.ts';
+
+const NONE: Elements = new Map();
+
+/**
+ * Host ports by elements of two nft maps in the instance's table (see `PodNetwork`). Each element has its pod's UID as comment, so
+ * that after a crash we know what is whose; a change touches that pod's elements only, in one transaction.
+ */
+export class NftHostPortManager implements HostPortManager {
+  private readonly layout: InstanceLayout;
+  private readonly nft: RunNft;
+  private readonly owned = new Map<string, Elements>();
+  /** Pods that were set since we started. What others own is left from before, and gives way. */
+  private readonly confirmed = new Set<string>();
+  private restored: Promise<void> | undefined;
+  private tail: Promise<unknown> = Promise.resolve();
+
+  /** @param nft runs nft; another one in tests */
+  constructor(layout: InstanceLayout, nft: RunNft = runNft) {
+    this.layout = layout;
+    this.nft = nft;
+  }
+
+  set(pod: Pod, sandbox: SandboxRuntimeStatus): Promise<void> {
+    const uid = pod.metadata.uid ?? '';
+    const podIP = sandbox.ips.find((ip) => parseIPv4(ip) !== undefined);
+    const ports = sandbox.hostNetwork || podIP === undefined ? [] : hostPortsOf(pod);
+    return this.serially(async () => {
+      this.confirmed.add(uid);
+      await this.change(uid, ports.length === 0 ? NONE : hostPortElements(ports, podIP!));
+      if (ports.length > 0) await this.routeLocalnet();
+    });
+  }
+
+  remove(podUID: string): Promise<void> {
+    return this.serially(async () => {
+      await this.change(podUID, NONE);
+      this.confirmed.delete(podUID);
+    });
+  }
+
+  /** Removes the ports of every pod that is not among these. For the start, when the node knows what it runs. */
+  retain(podUIDs: ReadonlySet<string>): Promise<void> {
+    return this.serially(async () => {
+      await this.restore();
+      for (const uid of [...this.owned.keys()]) if (!podUIDs.has(uid)) await this.change(uid, NONE);
+    });
+  }
+
+  private async change(uid: string, after: Elements): Promise<void> {
+    await this.restore();
+    const before = this.owned.get(uid) ?? NONE;
+    let script = '';
+    for (const [other, elements] of this.owned) {
+      if (other === uid) continue;
+      const shared = [...after.keys()].filter((key) => elements.has(key));
+      if (shared.length === 0) continue;
+      if (this.confirmed.has(other)) throw new Error(`host port ${shared[0]} is in use by the pod with UID ${other}`);
+      script += elementChanges(this.layout.nftTable, other, elements, NONE);
+      this.owned.delete(other);
+    }
+    script += elementChanges(this.layout.nftTable, uid, before, after);
+    if (script !== '') await this.nft(['-f', '-'], script);
+    if (after.size > 0) this.owned.set(uid, after);
+    else this.owned.delete(uid);
+  }
+
+  /** Learns once what an earlier life of ours left in the kernel. */
+  private restore(): Promise<void> {
+    this.restored ??= (async () => {
+      try {
+        const listed = await this.nft(['-j', 'list', 'table', 'ip', this.layout.nftTable]);
+        for (const [uid, elements] of parseElements(listed)) this.owned.set(uid, elements);
+      } catch (error) {
+        if (!isMissing(error)) {
+          this.restored = undefined;
+          throw error;
+        }
+      }
+    })();
+    return this.restored;
+  }
+
+  /** Lets packets from 127.0.0.1 be sent on to the bridge; `PodNetwork` drops those that come in from it. */
+  private async routeLocalnet(): Promise<void> {
+    try {
+      await writeFile(`/proc/sys/net/ipv4/conf/${this.layout.bridge}/route_localnet`, '1');
+    } catch (error) {
+      if (errnoOf(error) !== 'ENOENT') throw error;
+    }
+  }
+
+  private serially<T>(work: () => Promise<T>): Promise<T> {
+    const mine = this.tail.then(work, work);
+    this.tail = mine.catch(() => {});
+    return mine;
+  }
+}

@@ -1,0 +1,119 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { errnoOf, messageOf, UserError } from '../../lib/errors.ts';
+import type { InstanceLayout } from '../../lib/instance.ts';
+import { MAPS } from './host-port-elements.ts';
+import { isMissing, type RunNft, runCommand, runNft } from './nft.ts';
+
+const IP_FORWARD = '/proc/sys/net/ipv4/ip_forward';
+
+/**
+ * What the host does for its pods: forwards their packets, hides their addresses from the world behind its own (masquerade), and
+ * leads host ports to them. All of it is one nft table, replaced as a whole without touching the host ports that stand.
+ */
+export class PodNetwork {
+  private readonly layout: InstanceLayout;
+  private readonly podCIDR: string;
+  private readonly nft: RunNft;
+
+  /** @param nft runs nft; another one in tests */
+  constructor(layout: InstanceLayout, podCIDR: string, nft: RunNft = runNft) {
+    this.layout = layout;
+    this.podCIDR = podCIDR;
+    this.nft = nft;
+  }
+
+  /**
+   * Idempotent, also after a crash. Resolves with warnings: what will not work for pods on this host, and the command that mends it.
+   * @throws UserError when nft is missing or not allowed
+   */
+  async setUp(): Promise<string[]> {
+    await forwardPackets();
+    await this.nft(['-f', '-'], podNetworkScript(this.layout, this.podCIDR));
+    return this.forwardingWarnings();
+  }
+
+  tearDown(): Promise<void> {
+    return removePodNetwork(this.layout, this.nft);
+  }
+
+  /** Docker drops all forwarding that it does not know, in a table that ours cannot overrule. */
+  private async forwardingWarnings(): Promise<string[]> {
+    let listed: string;
+    try {
+      listed = await this.nft(['list', 'chain', 'ip', 'filter', 'FORWARD']);
+    } catch (error) {
+      if (isMissing(error)) return [];
+      throw error;
+    }
+    const { bridge } = this.layout;
+    if (!/policy drop/.test(listed) || listed.includes(`"${bridge}"`)) return [];
+    return [
+      "this host's firewall drops forwarded packets (policy of the chain ip filter FORWARD; Docker sets it), so pods cannot " +
+        `reach the world; mend it with: iptables -I FORWARD -i ${bridge} -j ACCEPT && iptables -I FORWARD -o ${bridge} -j ACCEPT`,
+    ];
+  }
+}
+
+/** Removes the table and the bridge of an instance, whoever made them; what is not there is fine. */
+export async function removePodNetwork(layout: InstanceLayout, nft: RunNft = runNft): Promise<void> {
+  try {
+    await nft(['delete', 'table', 'ip', layout.nftTable]);
+  } catch (error) {
+    const notInstalled = errnoOf((error as Error).cause) === 'ENOENT';
+    if (!isMissing(error) && !notInstalled) throw error;
+  }
+  try {
+    await runCommand('ip', ['link', 'delete', 'dev', layout.bridge]);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return;
+    if (!/Cannot find device/.test(messageOf(error))) throw error;
+  }
+}
+
+/** The table as an nft script: one transaction. The maps' elements stay. Pure. */
+export function podNetworkScript({ nftTable: table, bridge }: InstanceLayout, podCIDR: string): string {
+  const chains = {
+    // Since route_localnet is on for the bridge, a pod could reach what listens on the host's 127.0.0.1 only (CVE-2020-8558).
+    guard: {
+      hook: 'type filter hook prerouting priority raw; policy accept;',
+      rules: [`iifname "${bridge}" ip daddr 127.0.0.0/8 drop`, `iifname "${bridge}" ip saddr 127.0.0.0/8 drop`],
+    },
+    'from-outside': { hook: 'type nat hook prerouting priority -100; policy accept;', rules: HOST_PORT_RULES },
+    'from-host': { hook: 'type nat hook output priority -100; policy accept;', rules: HOST_PORT_RULES },
+    'hide-pods': {
+      hook: 'type nat hook postrouting priority 100; policy accept;',
+      rules: [
+        `ip saddr ${podCIDR} ip daddr != { ${podCIDR}, 224.0.0.0/4 } oifname != "${bridge}" masquerade`,
+        // A pod answers to these senders directly, past the host that has to translate the answer back.
+        `oifname "${bridge}" ip saddr { 127.0.0.0/8, ${podCIDR} } ct status dnat masquerade`,
+      ],
+    },
+  };
+  const lines = [
+    `add table ip ${table}`,
+    `add map ip ${table} ${MAPS.any} { type inet_proto . inet_service : ipv4_addr . inet_service; }`,
+    `add map ip ${table} ${MAPS.one} { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }`,
+  ];
+  for (const [name, { hook, rules }] of Object.entries(chains)) {
+    lines.push(`add chain ip ${table} ${name} { ${hook} }`, `flush chain ip ${table} ${name}`);
+    for (const rule of rules) lines.push(`add rule ip ${table} ${name} ${rule}`);
+  }
+  return lines.map((line) => `${line}\n`).join('');
+}
+
+const HOST_PORT_RULES = [
+  `fib daddr type local dnat ip to ip daddr . meta l4proto . th dport map @${MAPS.one}`,
+  `fib daddr type local dnat ip to meta l4proto . th dport map @${MAPS.any}`,
+];
+
+async function forwardPackets(): Promise<void> {
+  if ((await readFile(IP_FORWARD, 'utf8')).trim() === '1') return;
+  try {
+    await writeFile(IP_FORWARD, '1');
+  } catch (error) {
+    throw new UserError(`cannot turn on IPv4 forwarding, which pods need: ${messageOf(error)}`, {
+      hint: 'sysctl -w net.ipv4.ip_forward=1',
+      cause: error,
+    });
+  }
+}
