@@ -18,6 +18,8 @@ export interface GrpcCallOptions {
 /** Large enough that no answer of a runtime (a list of every container, the output of an exec) waits for a window update. */
 const STREAM_WINDOW_BYTES = 4 << 20;
 const CONNECTION_WINDOW_BYTES = 16 << 20;
+/** Beyond this Node refuses new streams; its default of 10 would be less than the windows above. */
+const SESSION_MEMORY_MB = 64;
 
 /**
  * A gRPC client for unary and server-streaming calls over one HTTP/2 connection on a Unix socket.
@@ -29,7 +31,7 @@ const CONNECTION_WINDOW_BYTES = 16 << 20;
 export class GrpcClient {
   private readonly socketPath: string;
   private readonly clock: Clock;
-  private session: ClientHttp2Session | undefined;
+  private connection: Connection | undefined;
   private closed = false;
 
   constructor({ socketPath, clock }: { socketPath: string; clock: Clock }) {
@@ -134,14 +136,14 @@ export class GrpcClient {
   /** Drops the connection; calls in flight and later ones fail with UNAVAILABLE. */
   close(): void {
     this.closed = true;
-    this.session?.destroy();
-    this.session = undefined;
+    this.connection?.session.destroy();
+    this.connection = undefined;
   }
 
   private open<Request>(rpc: Rpc<Request, unknown>, message: Request, options: GrpcCallOptions): Call {
     const frame = encodeFrame(rpc.request, message);
-    const session = this.connected(methodOf(rpc.path));
-    const stream = session.request({
+    const connection = this.connected(methodOf(rpc.path));
+    const stream = connection.session.request({
       ':method': 'POST',
       ':path': rpc.path,
       'content-type': 'application/grpc',
@@ -150,49 +152,56 @@ export class GrpcClient {
       ...options.metadata,
     });
     stream.end(frame);
-    return new Call(stream, session, methodOf(rpc.path), this.socketPath);
+    return new Call(stream, connection, methodOf(rpc.path), this.socketPath);
   }
 
-  private connected(method: string): ClientHttp2Session {
+  private connected(method: string): Connection {
     if (this.closed) throw new CriError('UNAVAILABLE', method, `the connection to ${this.socketPath} was closed`);
-    if (this.session) return this.session;
+    const { connection: current } = this;
+    if (current && !current.session.closed && !current.session.destroyed) return current;
+    const socket = createConnection(this.socketPath);
     const session = connect('http://localhost', {
-      maxSessionMemory: 64,
-      createConnection: () => createConnection(this.socketPath),
+      createConnection: () => socket,
       settings: { initialWindowSize: STREAM_WINDOW_BYTES, enablePush: false },
+      maxSessionMemory: SESSION_MEMORY_MB,
     });
+    const connection: Connection = { session, failure: undefined };
     const forget = (): void => {
-      if (this.session === session) this.session = undefined;
+      if (this.connection === connection) this.connection = undefined;
     };
+    // The socket's own error, since the session tells it only after its streams have ended.
+    socket.prependOnceListener('error', (error) => {
+      connection.failure = error.message;
+    });
     session.once('connect', () => session.setLocalWindowSize(CONNECTION_WINDOW_BYTES));
     // After GOAWAY the streams in flight may still end well, but no new one may begin.
     session.once('goaway', forget);
     session.once('close', forget);
-    session.on('error', (error) => {
-      connectionErrors.set(session, messageOf(error));
-      forget();
-    });
-    this.session = session;
-    return session;
+    session.on('error', forget);
+    this.connection = connection;
+    return connection;
   }
 }
 
-/** Why a connection broke, for the calls that it took down. */
-const connectionErrors = new WeakMap<ClientHttp2Session, string>();
+interface Connection {
+  readonly session: ClientHttp2Session;
+  /** Why it broke, once it has. */
+  failure: string | undefined;
+}
 
 /** One call in flight: gathers the status that the server gives it. */
 class Call {
   readonly stream: ClientHttp2Stream;
-  private readonly session: ClientHttp2Session;
+  private readonly connection: Connection;
   private readonly method: string;
   private readonly socketPath: string;
   private httpStatus: number | undefined;
   private status: string | undefined;
   private message = '';
 
-  constructor(stream: ClientHttp2Stream, session: ClientHttp2Session, method: string, socketPath: string) {
+  constructor(stream: ClientHttp2Stream, connection: Connection, method: string, socketPath: string) {
     this.stream = stream;
-    this.session = session;
+    this.connection = connection;
     this.method = method;
     this.socketPath = socketPath;
     const onHeaders = (headers: IncomingHttpHeaders): void => {
@@ -213,8 +222,8 @@ class Call {
     if (this.status !== undefined) {
       const code = codeOfStatus(this.status);
       if (code !== 'OK') throw this.failure(code, this.message);
-    } else if (this.session.destroyed || this.session.closed) {
-      const why = connectionErrors.get(this.session) ?? 'the connection broke';
+    } else if (this.connection.session.destroyed || this.connection.session.closed) {
+      const why = this.connection.failure ?? 'the connection broke';
       throw this.failure('UNAVAILABLE', `the container runtime at ${this.socketPath} does not answer: ${why}`);
     } else if (this.httpStatus !== undefined && this.httpStatus !== 200) {
       throw this.failure('UNKNOWN', `${this.socketPath} does not speak gRPC: HTTP status ${this.httpStatus}`);
