@@ -5,6 +5,7 @@ import { createServer as createHttps } from 'node:https';
 import { type AddressInfo, createServer as createTcp, type Server as TcpServer } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Container, Pod, Probe } from '../../api/generated/types.ts';
+import { CertificateAuthority } from '../../apiserver/auth/certificates.ts';
 import { CriError } from '../../cri/cri-error.ts';
 import type { RuntimeService } from '../../cri/runtime-service.ts';
 import { SystemClock } from '../../lib/clock.ts';
@@ -195,7 +196,9 @@ describe('httpGet', () => {
   });
 
   it('does not verify certificates', async () => {
-    const port = await listen(createHttps({ key: TEST_KEY, cert: TEST_CERT }, (_req, res) => res.end('secret')));
+    const port = await listen(
+      createHttps(CertificateAuthority.create({ commonName: 'test' }, clock.now()), (_req, res) => res.end('secret')),
+    );
     expect(await attempt({ httpGet: { port, scheme: 'HTTPS' } })).toEqual({ outcome: 'success', output: 'secret' });
     const plain = await http((_req, res) => res.end());
     expect((await attempt({ httpGet: { port: plain, scheme: 'HTTPS' } })).output).toContain(
@@ -364,22 +367,3 @@ describe('grpc', () => {
     expect(decodeResponse(Buffer.from([0, 0, 0, 0, 0]))).toBe(0);
   });
 });
-
-// A certificate for these tests alone: it protects nothing (P-256, self-signed, valid for 100 years).
-const TEST_KEY = `-----BEGIN PRIVATE KEY-----
-MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgqW8JkiHCqtY0gZy8
-Gb3nL8/NvbOQxqLlbNO/J1oPV92hRANCAASjtuq108DqiusIBYQ+/+ftKPEQpOZr
-y0qAYhyjy9HGrTCn63WrtIcycbobz0PcikhieRS456T8/03ZSEMBtSE+
------END PRIVATE KEY-----
-`;
-const TEST_CERT = `-----BEGIN CERTIFICATE-----
-MIIBdjCCARugAwIBAgIUJ5+5UaaTMx+o5Uhf6sc+MO4kA1QwCgYIKoZIzj0EAwIw
-DzENMAsGA1UEAwwEdGVzdDAgFw0yNjExMjQwNTQxMDlaGA8yMTI2MTAzMTA1NDEw
-OVowDzENMAsGA1UEAwwEdGVzdDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABKO2
-6rXTwOqK6wgFhD7/5+0o8RCk5mvLSoBiHKPL0catMKfrdau0hzJxuhvPQ9yKSGJ5
-FLjnpPz/TdlIQwG1IT6jUzBRMB0GA1UdDgQWBBTCHnumo/QRcZkhLa+PiVo4IvCV
-nzAfBgNVHSMEGDAWgBTCHnumo/QRcZkhLa+PiVo4IvCVnzAPBgNVHRMBAf8EBTAD
-AQH/MAoGCCqGSM49BAMCA0kAMEYCIQD9V4oFiSluBeDyP+AUM419W7AuyshvOvEE
-xV4CcplUugIhALMogA1plZbuA9tDx7C7kDWBdlPtWMLcPBgDlUrqzWXT
------END CERTIFICATE-----
-`;

@@ -5,20 +5,16 @@ import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import type { Pod } from '../../api/generated/types.ts';
 import { CriError } from '../../cri/cri-error.ts';
-import type { RuntimeService } from '../../cri/runtime-service.ts';
-import type { Clock } from '../../lib/clock.ts';
 import { isAbort, messageOf } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/logger.ts';
-import type { PodLookup, ProbeManager } from '../ports.ts';
+import type { PodLookup } from '../ports.ts';
 import { rpcWords } from '../prober/exec-probe.ts';
 import { HttpError } from './http-error.ts';
 import { serveLogs } from './serve-logs.ts';
 import { serveStream } from './serve-stream.ts';
+import type { ServerContext } from './server-context.ts';
 
-export interface KubeletServerOptions {
-  readonly lookup: PodLookup;
-  readonly runtime: RuntimeService;
-  readonly probes: ProbeManager;
+export interface KubeletServerOptions extends ServerContext {
   readonly tls: {
     /** PEM. */
     readonly cert: string;
@@ -30,17 +26,6 @@ export interface KubeletServerOptions {
   readonly host?: string;
   /** 0 for any that is free. */
   readonly port: number;
-  readonly clock: Clock;
-  readonly logger: Logger;
-}
-
-/** What a request's handler gets. */
-export interface ServerContext {
-  readonly lookup: PodLookup;
-  readonly runtime: RuntimeService;
-  readonly probes: ProbeManager;
-  readonly clock: Clock;
-  readonly logger: Logger;
 }
 
 /**

@@ -8,9 +8,9 @@ import { ContainerState } from '../../cri/generated/cri.ts';
 import { errnoOf } from '../../lib/errors.ts';
 import { findLog } from './find-log.ts';
 import { HttpError } from './http-error.ts';
-import type { ServerContext } from './kubelet-server.ts';
 import { parseLogOptions } from './log-options.ts';
 import { readLog } from './read-log.ts';
+import type { ServerContext } from './server-context.ts';
 
 /** Answers with the log of a container, as plain text. */
 export async function serveLogs(

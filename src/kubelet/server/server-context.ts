@@ -1,0 +1,13 @@
+import type { RuntimeService } from '../../cri/runtime-service.ts';
+import type { Clock } from '../../lib/clock.ts';
+import type { Logger } from '../../lib/logger.ts';
+import type { PodLookup, ProbeManager } from '../ports.ts';
+
+/** What the handlers of the kubelet's API work with. */
+export interface ServerContext {
+  readonly lookup: PodLookup;
+  readonly runtime: RuntimeService;
+  readonly probes: ProbeManager;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
