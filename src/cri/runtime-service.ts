@@ -22,6 +22,7 @@ import type {
 /**
  * Something that happened to a container, told by the runtime as it happens. Level-triggered consumers may lose any of them:
  * an event only says where to look, except that `containerExited` carries the exit code up to 70 ms before a status call does.
+ * `containerId` may also be a sandbox's: its own process started or exited.
  */
 export type RuntimeEvent =
   | { type: 'containerStarted'; containerId: string }
