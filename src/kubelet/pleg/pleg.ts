@@ -13,7 +13,7 @@ import {
 } from '../runtime-status.ts';
 import { diffRelist } from './diff-relist.ts';
 import { containerFromCri, containerState, msFromNs, sandboxFromCri } from './from-cri.ts';
-import { type ReadTerminationMessage, readTerminationMessage } from './termination-message.ts';
+import { type ReadTerminationMessage, terminationMessageOf } from './termination-message.ts';
 
 export interface PodIdentity {
   readonly podUID: string;
@@ -89,7 +89,7 @@ export class Pleg {
     this.logger = options.logger;
     this.owner = options.owner;
     this.onChange = options.onChange;
-    this.readMessage = options.readMessage ?? readTerminationMessage;
+    this.readMessage = options.readMessage ?? terminationMessageOf;
   }
 
   /** Follows the runtime until the signal aborts. Resolves once everything has been listed for the first time. */
@@ -137,9 +137,8 @@ export class Pleg {
     return true;
   }
 
-  /** CRI's last answer about a container. */
-  criStatus(containerId: string): cri.ContainerStatus | undefined {
-    return this.containers.get(containerId)?.answer;
+  isRunning(containerId: string): boolean {
+    return this.containers.get(containerId)?.status.state === 'running';
   }
 
   // --- what our own calls did

@@ -7,12 +7,12 @@ import type {
   PodStatus,
   VolumeMountStatus,
 } from '../../api/generated/types.ts';
+import { isSidecar, podResources, type ResourceTotals } from '../../api/pod-resources.ts';
+import { formatQuantity } from '../../api/quantity.ts';
 import { formatTime } from '../../api/time.ts';
 import type { ProbeType, ProbeVerdict } from '../ports.ts';
 import type { ContainerRuntimeStatus, PodRuntimeStatus } from '../runtime-status.ts';
 import type { Waiting } from '../sync/compute-pod-actions.ts';
-import { isSidecar } from '../sync/restart-policy.ts';
-import { effectiveResources } from './effective-resources.ts';
 import { podConditions } from './pod-conditions.ts';
 import { type PodPhase, podPhase } from './pod-phase.ts';
 
@@ -63,7 +63,7 @@ export function generatePodStatus(input: PodStatusInput): PodStatus {
   const isOver = isTerminal(before) || (isTerminal(wanted) && stage !== 'terminated');
   const phase = isOver ? before : wanted;
   const ips = podIPs(input, hasNetwork);
-  const resources = effectiveResources(pod);
+  const resources = podLevelResources(pod);
   const deadline = input.deadlineExceeded && phase === 'Failed';
 
   const result: PodStatus = {
@@ -273,6 +273,18 @@ function failWhatNeverEnded(pod: Pod, statuses: Map<string, ContainerStatus>): v
     const end = s.state?.waiting && s.lastState?.terminated ? s.lastState.terminated : LOST;
     statuses.set(c.name, { ...s, state: { terminated: end }, ready: false, started: false });
   }
+}
+
+/** What the pod as a whole may use and asks for. */
+function podLevelResources(pod: Pod): NonNullable<PodStatus['resources']> {
+  const format = (totals: ResourceTotals): Record<string, string> =>
+    Object.fromEntries(Object.entries(totals).map(([name, quantity]) => [name, formatQuantity(quantity)]));
+  const limits = format(podResources(pod, 'limits'));
+  const requests = format(podResources(pod, 'requests'));
+  return {
+    ...(Object.keys(limits).length > 0 ? { limits } : {}),
+    ...(Object.keys(requests).length > 0 ? { requests } : {}),
+  };
 }
 
 /** The pod's addresses; those it had, while it has none. */

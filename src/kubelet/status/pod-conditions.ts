@@ -1,6 +1,6 @@
 import type { ContainerStatus, Pod, PodCondition } from '../../api/generated/types.ts';
+import { isSidecar } from '../../api/pod-resources.ts';
 import { formatTime } from '../../api/time.ts';
-import { isSidecar } from '../sync/restart-policy.ts';
 import type { PodPhase } from './pod-phase.ts';
 
 /** The conditions that belong to the kubelet, in the order in which it reports them. Others are kept as they are. */

@@ -1,5 +1,6 @@
 import type { ContainerStatus, Pod } from '../../api/generated/types.ts';
-import { decideOnExit, effectiveRestartPolicy, isSidecar } from '../sync/restart-policy.ts';
+import { isSidecar } from '../../api/pod-resources.ts';
+import { decideOnExit, effectiveRestartPolicy } from '../sync/restart-policy.ts';
 
 export type PodPhase = 'Pending' | 'Running' | 'Succeeded' | 'Failed';
 

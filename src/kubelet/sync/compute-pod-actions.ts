@@ -1,9 +1,10 @@
 import type { Container, Pod, PodStatus } from '../../api/generated/types.ts';
+import { isSidecar } from '../../api/pod-resources.ts';
 import { type BackOffEntry, type BackOffPolicy, backOffRemainingMs, bumpBackOff } from '../../lib/back-off.ts';
 import { containerHash } from '../container-hash.ts';
 import type { ProbeResult, ProbeType, ProbeVerdict, WaitingReason } from '../ports.ts';
 import type { ContainerRuntimeStatus, PodRuntimeStatus, SandboxRuntimeStatus } from '../runtime-status.ts';
-import { decideOnExit, effectiveRestartPolicy, isSidecar } from './restart-policy.ts';
+import { decideOnExit, effectiveRestartPolicy } from './restart-policy.ts';
 
 /** What a status shows of a container that waits. */
 export interface Waiting {

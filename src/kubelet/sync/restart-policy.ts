@@ -1,10 +1,5 @@
 import type { Container, ContainerRestartRule, Pod } from '../../api/generated/types.ts';
 
-/** An init container that stays: `restartPolicy: Always` on it. */
-export function isSidecar(container: Container): boolean {
-  return container.restartPolicy === 'Always';
-}
-
 /** The policy that holds for this container: its own, else the pod's. Init containers know `Always` as "until it succeeds". */
 export function effectiveRestartPolicy(pod: Pod, container: Container): 'Always' | 'OnFailure' | 'Never' {
   const policy = container.restartPolicy ?? pod.spec.restartPolicy ?? 'Always';

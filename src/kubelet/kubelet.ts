@@ -1,0 +1,247 @@
+import { join } from 'node:path';
+import type { Pod } from '../api/generated/types.ts';
+import { PODS } from '../api/resources.ts';
+import { Informer } from '../client/informer.ts';
+import type { KubeClient } from '../client/kube-client.ts';
+import type { RuntimeService } from '../cri/runtime-service.ts';
+import type { BackOffPolicy } from '../lib/back-off.ts';
+import type { Clock } from '../lib/clock.ts';
+import { messageOf } from '../lib/errors.ts';
+import type { Logger } from '../lib/logger.ts';
+import { podLogDir } from './container/generate-sandbox-config.ts';
+import type { KubeletParts } from './kubelet-parts.ts';
+import { NodeReporter } from './node/node-reporter.ts';
+import type { NodeFacts } from './node/node-status.ts';
+import { Pleg, type PodIdentity } from './pleg/pleg.ts';
+import type { ReadTerminationMessage } from './pleg/termination-message.ts';
+import type {
+  ContainerConfigFactory,
+  ContainerGC,
+  EventRecorder,
+  HookRunner,
+  HostPortManager,
+  ImageManager,
+  NodeSettings,
+  PodLookup,
+  ProbeManager,
+  VolumeManager,
+} from './ports.ts';
+import type { ContainerRuntimeStatus } from './runtime-status.ts';
+import { StatusManager } from './status/status-manager.ts';
+import { activeSandbox, CRASH_LOOP_BACK_OFF } from './sync/compute-pod-actions.ts';
+import { type KillRecord, PodWorker } from './sync/pod-worker.ts';
+
+export interface KubeletOptions {
+  readonly client: KubeClient;
+  readonly runtime: RuntimeService;
+  readonly images: ImageManager;
+  readonly probes: ProbeManager;
+  readonly hooks: HookRunner;
+  readonly volumes: VolumeManager;
+  readonly configs: ContainerConfigFactory;
+  readonly hostPorts: HostPortManager;
+  readonly gc: ContainerGC;
+  readonly recorder: EventRecorder;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly settings: NodeSettings;
+  readonly node: NodeFacts;
+  /** Which of the runtime's sandboxes are this instance's; by default by its log directory. */
+  readonly owner?: string | undefined;
+  /** `crashLoopBackOff.maxContainerRestartPeriod`, 1-300 s. */
+  readonly maxContainerRestartPeriodMs?: number | undefined;
+  /** "Unroute, then signal": see `KubeletParts.beforeStop`. */
+  readonly beforeStop?: ((pod: Pod) => Promise<void>) | undefined;
+  readonly readMessage?: ReadTerminationMessage | undefined;
+}
+
+/**
+ * The node agent: makes what the API server says of this node's pods come true, and tells it what is. Starting it does not
+ * touch what runs; stopping it neither.
+ */
+export class Kubelet implements PodLookup {
+  private readonly options: KubeletOptions;
+  private readonly parts: KubeletParts;
+  private readonly pleg: Pleg;
+  private readonly statuses: StatusManager;
+  private readonly informer: Informer<Pod>;
+  private readonly reporter: NodeReporter;
+  private readonly workers = new Map<string, PodWorker>();
+  private readonly stopping = new AbortController();
+  private isReady = false;
+
+  constructor(options: KubeletOptions) {
+    this.options = options;
+    const { client, runtime, clock, logger, settings } = options;
+    const owner = options.owner ?? settings.podLogsDir;
+    this.statuses = new StatusManager({ client, clock, logger, onAcknowledged: (uid) => this.wake(uid) });
+    this.pleg = new Pleg({
+      runtime,
+      clock,
+      logger,
+      owner,
+      onChange: (uid) => this.wake(uid),
+      ...(options.readMessage ? { readMessage: options.readMessage } : {}),
+    });
+    this.parts = {
+      ...options,
+      pleg: this.pleg,
+      statuses: this.statuses,
+      owner,
+      restartBackOff: restartBackOff(options.maxContainerRestartPeriodMs),
+    };
+    this.informer = new Informer({
+      client,
+      resource: PODS,
+      clock,
+      logger,
+      select: { fieldSelector: `spec.nodeName=${settings.nodeName}` },
+      onSet: (pod) => this.onPod(pod),
+      onDelete: (pod, isLastState) => this.onPodGone(pod, isLastState),
+    });
+    this.reporter = new NodeReporter({ client, runtime, clock, logger, facts: options.node });
+  }
+
+  /**
+   * Registers the node, lists what the runtime has and what the API server wants, and goes on from there. Resolves once the
+   * node is registered and pods are looked after.
+   * @param signal stops the kubelet, as `stop` does
+   */
+  async start(signal?: AbortSignal): Promise<void> {
+    signal?.addEventListener('abort', () => this.stop(), { once: true });
+    if (signal?.aborted) this.stop();
+    const own = this.stopping.signal;
+    // Nothing may be started before it is known what runs already.
+    await Promise.all([this.reporter.start(own), this.pleg.start(own)]);
+    await this.informer.start(own);
+    if (own.aborted) return;
+    this.isReady = true;
+    for (const pod of this.informer.list()) this.onPod(pod);
+    await this.cleanUpOrphans();
+  }
+
+  /** Stops looking after pods; containers live on. Idempotent. */
+  stop(): void {
+    if (this.stopping.signal.aborted) return;
+    this.stopping.abort();
+    for (const worker of this.workers.values()) worker.stop();
+    this.statuses.stop();
+  }
+
+  /** A probe's verdict changed, or something else that the pod's worker cannot know of: it has a look. */
+  wake(podUID: string): void {
+    this.workers.get(podUID)?.wake();
+  }
+
+  /** Looks at the runtime and reports the node's state now rather than at the next period. */
+  reportNode(): Promise<void> {
+    return this.reporter.report();
+  }
+
+  // --- PodLookup
+
+  pod(namespace: string, name: string): Pod | undefined {
+    const pod = this.informer.get(name, namespace);
+    return pod && (this.workers.get(pod.metadata.uid ?? '')?.current ?? pod);
+  }
+
+  pods(): Pod[] {
+    return this.informer.list().map((pod) => this.workers.get(pod.metadata.uid ?? '')?.current ?? pod);
+  }
+
+  container(podUID: string, name: string, previous: boolean): ContainerRuntimeStatus | undefined {
+    const instances = this.workers
+      .get(podUID)
+      ?.runtimeStatus.containers.filter((c) => c.name === name && c.state !== 'created');
+    return instances?.[previous ? 1 : 0];
+  }
+
+  sandboxId(podUID: string): string | undefined {
+    const worker = this.workers.get(podUID);
+    return worker && activeSandbox(worker.current, worker.runtimeStatus)?.id;
+  }
+
+  logPath(podUID: string, container: string, previous: boolean): string | undefined {
+    const worker = this.workers.get(podUID);
+    if (!worker) return undefined;
+    const { metadata, status } = worker.current;
+    const shown = [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])].find(
+      (s) => s.name === container,
+    );
+    const restarts = (shown?.restartCount ?? 0) - (previous ? 1 : 0);
+    if (!shown?.containerID || restarts < 0) return undefined;
+    const { namespace = '', name = '' } = metadata;
+    const dir = podLogDir(this.options.settings.podLogsDir, { namespace, name, podUID });
+    return join(dir, container, `${restarts}.log`);
+  }
+
+  /** Who was killed, why, and which probe results led to it; newest first. */
+  kills(podUID: string): readonly KillRecord[] {
+    return this.workers.get(podUID)?.killRecords ?? [];
+  }
+
+  // --- pods
+
+  private onPod(pod: Pod): void {
+    if (!this.isReady) return;
+    const podUID = pod.metadata.uid ?? '';
+    this.statuses.observe(pod);
+    const worker = this.workers.get(podUID);
+    if (worker) worker.update(pod);
+    else this.look(new PodWorker({ pod, parts: this.parts, onDone: (uid) => this.onDone(uid) }));
+  }
+
+  private onPodGone(pod: Pod, isLastState: boolean): void {
+    const worker = this.workers.get(pod.metadata.uid ?? '');
+    if (!worker) return;
+    worker.removed(isLastState ? pod : undefined);
+    if (worker.done) this.workers.delete(worker.podUID);
+    this.statuses.forget(worker.podUID);
+  }
+
+  private onDone(podUID: string): void {
+    // One whose object is still there stays known, so that it is not begun anew.
+    if (this.workers.get(podUID)?.gone) this.workers.delete(podUID);
+  }
+
+  private look(worker: PodWorker): void {
+    this.workers.set(worker.podUID, worker);
+    worker.wake();
+  }
+
+  /** What the runtime or the disk still has of pods that the API server does not know: they were deleted while we were away. */
+  private async cleanUpOrphans(): Promise<void> {
+    for (const podUID of this.pleg.podUIDs()) {
+      const identity = this.pleg.identity(podUID);
+      if (!identity || this.workers.has(podUID)) continue;
+      this.options.logger.info(
+        { pod: identity.name, namespace: identity.namespace },
+        'pod without an object is removed',
+      );
+      const pod = orphanPod(identity, this.pleg.status(identity).containers);
+      this.look(new PodWorker({ pod, parts: this.parts, onDone: (uid) => this.onDone(uid), orphan: true }));
+    }
+    try {
+      for (const podUID of await this.options.volumes.listPodUIDs()) {
+        if (!this.workers.has(podUID)) await this.options.volumes.tearDown(podUID);
+      }
+    } catch (error) {
+      this.options.logger.warn({ error: messageOf(error) }, 'left-over volumes not removed');
+    }
+  }
+}
+
+/** As much of a pod as its containers tell. */
+function orphanPod(identity: PodIdentity, containers: readonly ContainerRuntimeStatus[]): Pod {
+  const names = new Set(containers.map((c) => c.name));
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: identity.name, namespace: identity.namespace, uid: identity.podUID },
+    spec: { containers: [...names].map((name) => ({ name })) },
+  };
+}
+
+function restartBackOff(maxMs: number | undefined): BackOffPolicy {
+  return maxMs === undefined ? CRASH_LOOP_BACK_OFF : { ...CRASH_LOOP_BACK_OFF, maxMs };
+}

@@ -1,0 +1,66 @@
+import { readFile, statfs } from 'node:fs/promises';
+import { arch, availableParallelism, hostname, release, totalmem } from 'node:os';
+import type { NodeFacts } from './node-status.ts';
+
+/** Kubernetes' default: pods a node takes. */
+export const MAX_PODS = 110;
+/** The version of Kubernetes whose behaviour and words ours are. */
+export const KUBERNETES_VERSION = 'v1.36.2';
+
+const GO_ARCHITECTURES: Record<string, string> = { x64: 'amd64', ia32: '386' };
+
+/** Reads what there is to know about this machine. What cannot be read is left empty. */
+export async function readNodeFacts(given: {
+  readonly nodeName: string;
+  readonly hostIP: string;
+  readonly kubeletPort: number;
+  /** A directory on the file system that pods' data goes to. */
+  readonly rootDir: string;
+  readonly podCIDR?: string | undefined;
+  readonly maxPods?: number | undefined;
+}): Promise<NodeFacts> {
+  const [machineID, systemUUID, bootID, osRelease, disk, memoryBytes] = await Promise.all([
+    readText('/etc/machine-id'),
+    readText('/sys/class/dmi/id/product_uuid'),
+    readText('/proc/sys/kernel/random/boot_id'),
+    readText('/etc/os-release'),
+    statfs(given.rootDir).catch(() => undefined),
+    memoryCapacity(),
+  ]);
+  return {
+    nodeName: given.nodeName,
+    hostIP: given.hostIP,
+    hostname: hostname().toLowerCase(),
+    cpus: availableParallelism(),
+    memoryBytes,
+    ephemeralStorageBytes: disk ? disk.blocks * disk.bsize : 0,
+    maxPods: given.maxPods ?? MAX_PODS,
+    kubeletPort: given.kubeletPort,
+    kubeletVersion: KUBERNETES_VERSION,
+    machineID,
+    systemUUID: systemUUID || machineID,
+    bootID,
+    kernelVersion: release(),
+    osImage: /^PRETTY_NAME="?([^"\n]*)"?$/m.exec(osRelease)?.[1] ?? '',
+    architecture: GO_ARCHITECTURES[arch()] ?? arch(),
+    podCIDR: given.podCIDR,
+  };
+}
+
+/** Bytes of memory that pods can have: the machine's, or less where a cgroup (of a container that we run in) says so. */
+export async function memoryCapacity(): Promise<number> {
+  const limits = await Promise.all([
+    readText('/sys/fs/cgroup/memory.max'),
+    readText('/sys/fs/cgroup/memory/memory.limit_in_bytes'),
+  ]);
+  const bytes = limits.map(Number).filter((n) => Number.isFinite(n) && n > 0);
+  return Math.min(totalmem(), ...bytes);
+}
+
+async function readText(path: string): Promise<string> {
+  try {
+    return (await readFile(path, 'utf8')).trim();
+  } catch {
+    return '';
+  }
+}

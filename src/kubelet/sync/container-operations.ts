@@ -1,0 +1,195 @@
+import type { Container, Pod } from '../../api/generated/types.ts';
+import { CriError } from '../../cri/cri-error.ts';
+import type { ContainerConfig, PodSandboxConfig } from '../../cri/generated/cri.ts';
+import { isAbort, messageOf } from '../../lib/errors.ts';
+import { containerHash } from '../container-hash.ts';
+import { HookError } from '../hooks/hook-runner.ts';
+import type { KubeletParts } from '../kubelet-parts.ts';
+import { OWNER_LABEL } from '../pleg/pleg.ts';
+import type { MountedVolumes, WaitingReason } from '../ports.ts';
+import { ANNOTATIONS, type SandboxRuntimeStatus } from '../runtime-status.ts';
+
+/** A container could not be brought up: what its status shows, and what the event of it, if any is due, has said already. */
+export class ContainerFailure extends Error {
+  override readonly name = 'ContainerFailure';
+  readonly reason: WaitingReason;
+
+  constructor(reason: WaitingReason, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.reason = reason;
+  }
+}
+
+/** Upstream's minimumGracePeriodInSeconds: nobody is killed without a chance. */
+const MIN_GRACE_SECONDS = 2;
+/** How much longer than its grace period a stop may take before we stop believing in it. */
+const STOP_MARGIN_MS = 120_000;
+
+/** What is done to single containers, with the events that tell of it. Decides nothing. */
+export class ContainerOperations {
+  private readonly parts: KubeletParts;
+
+  constructor(parts: KubeletParts) {
+    this.parts = parts;
+  }
+
+  async sandboxConfig(pod: Pod, attempt: number): Promise<PodSandboxConfig> {
+    const config = await this.parts.configs.sandboxConfig(pod, attempt);
+    return { ...config, labels: { ...config.labels, [OWNER_LABEL]: this.parts.owner } };
+  }
+
+  /** @returns the new container's id. @throws ContainerFailure */
+  async create(input: {
+    readonly pod: Pod;
+    readonly container: Container;
+    readonly restartCount: number;
+    readonly imageRef: string;
+    readonly volumes: MountedVolumes;
+    readonly sandbox: SandboxRuntimeStatus;
+    readonly sandboxConfig: PodSandboxConfig;
+    readonly podIPs: readonly string[];
+  }): Promise<string> {
+    const { pod, container, restartCount, imageRef, sandbox } = input;
+    const made = await this.parts.configs.containerConfig(input);
+    if (!made.ok) throw this.failed(pod, container, made.reason, made.message);
+    const hash = containerHash(container);
+    const config: ContainerConfig = {
+      ...made.value,
+      annotations: {
+        ...made.value.annotations,
+        [ANNOTATIONS.hash]: hash,
+        [ANNOTATIONS.restartCount]: String(restartCount),
+      },
+    };
+    let id: string;
+    try {
+      id = await this.parts.runtime.createContainer(sandbox.id, config, input.sandboxConfig);
+    } catch (error) {
+      // The name may be taken by what an agent before us began.
+      void this.parts.pleg.relist();
+      throw this.failed(pod, container, 'CreateContainerError', messageOf(error), error);
+    }
+    this.parts.pleg.containerCreated(pod.metadata.uid ?? '', {
+      id,
+      name: container.name,
+      sandboxId: sandbox.id,
+      restartCount,
+      hash,
+      image: container.image ?? '',
+      imageRef,
+    });
+    this.event(pod, container, 'Normal', 'Created', 'Container created');
+    return id;
+  }
+
+  /** Starts a created container; its postStart hook included. @throws ContainerFailure */
+  async start(
+    pod: Pod,
+    container: Container,
+    id: string,
+    podIP: string | undefined,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { runtime, pleg, hooks } = this.parts;
+    try {
+      await runtime.startContainer(id);
+    } catch (error) {
+      // What is left of it says why; it counts as an instance that ended.
+      await pleg.refresh(id);
+      throw this.failed(pod, container, 'RunContainerError', messageOf(error), error);
+    }
+    this.event(pod, container, 'Normal', 'Started', 'Container started');
+    await pleg.containerStarted(id);
+    if (!container.lifecycle?.postStart) return;
+    try {
+      await hooks.run(pod, container, id, 'postStart', podIP, signal);
+    } catch (error) {
+      if (isAbort(error)) throw error;
+      // The event says no more than that: what the hook printed may hold secrets.
+      this.event(pod, container, 'Warning', 'FailedPostStartHook', 'PostStartHook failed');
+      throw new ContainerFailure('PostStartHookError', hookDetail(error), { cause: error });
+    }
+  }
+
+  /**
+   * Stops a container as Kubernetes does: event `Killing`, preStop (it uses up the grace period), its turn, then the signal
+   * with what is left of the grace period, at least 2 s. Resolves once it has stopped. Aborting stops waiting, no more.
+   */
+  async kill(input: {
+    readonly pod: Pod;
+    readonly container: Container | undefined;
+    readonly id: string;
+    readonly name: string;
+    /** Text of the event; none when it has been told before. */
+    readonly message: string | undefined;
+    readonly graceSeconds: number;
+    readonly runPreStop: boolean;
+    readonly podIP: string | undefined;
+    /** Resolves when others have stopped that must stop first. */
+    readonly turn?: Promise<unknown> | undefined;
+    readonly signal: AbortSignal;
+  }): Promise<void> {
+    const { pod, container, id, name, graceSeconds, signal } = input;
+    const { clock, runtime, pleg, recorder, hooks } = this.parts;
+    if (input.message !== undefined) recorder.event(pod, 'Normal', 'Killing', input.message, name);
+    const startedAt = clock.monotonic();
+    const leftSeconds = (): number => graceSeconds - Math.floor((clock.monotonic() - startedAt) / 1000);
+    if (container?.lifecycle?.preStop && input.runPreStop && graceSeconds > 0) {
+      try {
+        await this.within(graceSeconds * 1000, signal, (limited) =>
+          hooks.run(pod, container, id, 'preStop', input.podIP, limited),
+        );
+      } catch (error) {
+        if (signal.aborted) throw error;
+        if (!isAbort(error)) this.event(pod, container, 'Warning', 'FailedPreStopHook', 'PreStopHook failed');
+      }
+    }
+    const { turn } = input;
+    if (turn && leftSeconds() > 0) {
+      try {
+        await this.within(leftSeconds() * 1000, signal, (limited) => Promise.race([turn, aborted(limited)]));
+      } catch (error) {
+        if (signal.aborted) throw error;
+      }
+    }
+    const seconds = Math.max(MIN_GRACE_SECONDS, leftSeconds());
+    await runtime.stopContainer(id, seconds, { signal, timeoutMs: seconds * 1000 + STOP_MARGIN_MS });
+    if (pleg.isRunning(id)) await pleg.refresh(id);
+  }
+
+  /** Runs `work` with a signal that also aborts after `ms`. */
+  private async within<T>(ms: number, signal: AbortSignal, work: (limited: AbortSignal) => Promise<T>): Promise<T> {
+    const limit = new AbortController();
+    const timer = this.parts.clock.setTimer(ms, () => limit.abort());
+    try {
+      return await work(AbortSignal.any([signal, limit.signal]));
+    } finally {
+      timer.cancel();
+      limit.abort();
+    }
+  }
+
+  private failed(pod: Pod, container: Container, reason: WaitingReason, message: string, cause?: unknown): Error {
+    // A runtime that is away is no fault of the container.
+    if (cause instanceof CriError && cause.retriable) return cause;
+    this.event(pod, container, 'Warning', 'Failed', `Error: ${message}`);
+    return new ContainerFailure(reason, message, { cause });
+  }
+
+  private event(pod: Pod, container: Container, type: 'Normal' | 'Warning', reason: string, message: string): void {
+    this.parts.recorder.event(pod, type, reason, message, container.name);
+  }
+}
+
+function hookDetail(error: unknown): string {
+  return error instanceof HookError ? error.detail : messageOf(error);
+}
+
+/** Rejects when the signal aborts; never resolves. */
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const abort = (): void => reject(new DOMException('This operation was aborted', 'AbortError'));
+    if (signal.aborted) abort();
+    else signal.addEventListener('abort', abort, { once: true });
+  });
+}

@@ -1,0 +1,876 @@
+import type { Container, Pod, PodStatus } from '../../api/generated/types.ts';
+import { isSidecar } from '../../api/pod-resources.ts';
+import { parseTime } from '../../api/time.ts';
+import { CriError } from '../../cri/cri-error.ts';
+import type { PodSandboxConfig } from '../../cri/generated/cri.ts';
+import type { Timer } from '../../lib/clock.ts';
+import { assert, isAbort, messageOf } from '../../lib/errors.ts';
+import type { Logger } from '../../lib/logger.ts';
+import type { KubeletParts } from '../kubelet-parts.ts';
+import type { PodIdentity } from '../pleg/pleg.ts';
+import type { ProbeResult, ProbeType } from '../ports.ts';
+import { rpcWords } from '../prober/exec-probe.ts';
+import type { ContainerRuntimeStatus, PodRuntimeStatus, SandboxRuntimeStatus } from '../runtime-status.ts';
+import { generatePodStatus, type PodStage } from '../status/generate-pod-status.ts';
+import {
+  activeSandbox,
+  type CreateContainer,
+  computePodActions,
+  type KillContainer,
+  type PodActions,
+  podGraceSeconds,
+  type RestartState,
+  type StartContainer,
+  type Waiting,
+} from './compute-pod-actions.ts';
+import { ContainerFailure, ContainerOperations } from './container-operations.ts';
+
+type Operation = 'preparing' | 'starting' | 'killing' | 'removing';
+
+/** Why a pod's life on this node ends. */
+export type EndReason = 'Finished' | 'InitFailed' | 'DeadlineExceeded' | 'Deleted' | 'Orphaned';
+
+/** Who was killed, why, and which probe results led to it. */
+export interface KillRecord {
+  /** Wall time, ms since the epoch. */
+  readonly at: number;
+  readonly container: string;
+  readonly containerId: string;
+  readonly reason: KillContainer['reason'];
+  readonly message: string;
+  readonly graceSeconds: number;
+  readonly probeResults: readonly ProbeResult[];
+}
+
+export interface PodWorkerOptions {
+  readonly pod: Pod;
+  readonly parts: KubeletParts;
+  /** Nothing of the pod is left on this node, and its object is gone. */
+  readonly onDone: (podUID: string) => void;
+  /** The API server has no such pod: it is only cleaned up after. */
+  readonly orphan?: boolean;
+}
+
+const MAX_KILL_RECORDS = 20;
+/** After failures that are nobody's back-off: doubling. */
+const FIRST_RETRY_MS = 1000;
+const MAX_RETRY_MS = 10_000;
+/** Upstream's volume manager. */
+const FIRST_VOLUME_RETRY_MS = 500;
+const MAX_VOLUME_RETRY_MS = 122_000;
+/** So long a fresh ErrImagePull is shown before ImagePullBackOff is. */
+const PULL_ERROR_SHOWN_MS = 1000;
+/** A pod whose removal nobody waits for still gets a moment. */
+const FORCED_GRACE_SECONDS = 1;
+
+/**
+ * Looks after one pod: syncing -> terminating -> terminated, never back. Woken by events, it observes, computes one plan and
+ * sets it going, all in one synchronous step; what takes time runs beside it and wakes it when done. What is being done to a
+ * container is part of the next observation, so that nothing is done twice.
+ */
+export class PodWorker {
+  readonly podUID: string;
+  private pod: Pod;
+  private readonly parts: KubeletParts;
+  private readonly operationsOf: ContainerOperations;
+  private readonly logger: Logger;
+  private readonly identity: PodIdentity;
+  private readonly onDone: (podUID: string) => void;
+
+  private stageNow: PodStage = 'syncing';
+  private endReason: EndReason | undefined;
+  /** The API server has no object of this pod (any more). */
+  private isGone: boolean;
+  /** Its end has been told before: the status stays as it is. */
+  private readonly isFrozen: boolean;
+  private isStopped = false;
+  private isDone = false;
+  private isScheduled = false;
+  private timer: Timer | undefined;
+  private forced = false;
+
+  private readonly operations = new Map<string, Operation>();
+  private readonly tasks = new Set<Promise<void>>();
+  private sandboxBusy = false;
+  private readonly waiting = new Map<string, Waiting>();
+  private readonly holds = new Map<string, number>();
+  private readonly failures = new Map<string, number>();
+  private readonly restarts = new Map<string, RestartState>();
+  private readonly killed = new Map<string, { restart: boolean }>();
+  private readonly finished = new Map<string, number>();
+  private readonly kills: KillRecord[] = [];
+  private sandboxConfigs = new Map<number, Promise<PodSandboxConfig>>();
+  private readonly syncing = new AbortController();
+  private readonly stopping = new AbortController();
+  /** Aborted when the grace period shrinks. */
+  private killRound = new AbortController();
+  private graceSeconds = Number.POSITIVE_INFINITY;
+  private cleanUpWanted = new PromiseGate();
+  /** Wall and monotonic time of the first look, for activeDeadlineSeconds. */
+  private readonly activeSince: { readonly wallAgeMs: number; readonly monotonic: number };
+
+  constructor(options: PodWorkerOptions) {
+    const { pod, parts } = options;
+    this.pod = pod;
+    this.parts = parts;
+    this.onDone = options.onDone;
+    this.podUID = pod.metadata.uid ?? '';
+    this.identity = {
+      podUID: this.podUID,
+      namespace: pod.metadata.namespace ?? '',
+      name: pod.metadata.name ?? '',
+    };
+    this.logger = parts.logger.child({ pod: this.identity.name, namespace: this.identity.namespace });
+    this.operationsOf = new ContainerOperations(parts);
+    this.isGone = options.orphan ?? false;
+    const phase = pod.status?.phase;
+    this.isFrozen = this.isGone || phase === 'Succeeded' || phase === 'Failed';
+    if (this.isGone) this.endReason = 'Orphaned';
+    else if (this.isFrozen) this.endReason = 'Finished';
+    const startTime = parseTime(pod.status?.startTime);
+    this.activeSince = {
+      wallAgeMs: startTime === undefined ? 0 : Math.max(0, parts.clock.now() - startTime),
+      monotonic: parts.clock.monotonic(),
+    };
+    this.adopt();
+    this.noteDeletion();
+  }
+
+  get stage(): PodStage {
+    return this.stageNow;
+  }
+
+  /** Whether nothing of the pod is left on this node. */
+  get done(): boolean {
+    return this.isDone;
+  }
+
+  /** Whether the API server has no object of it any more. */
+  get gone(): boolean {
+    return this.isGone;
+  }
+
+  /** Newest first. */
+  get killRecords(): readonly KillRecord[] {
+    return this.kills;
+  }
+
+  /** The pod as it is known, with its newest status. */
+  get current(): Pod {
+    const status = this.parts.statuses.status(this.podUID);
+    return status ? { ...this.pod, status } : this.pod;
+  }
+
+  get runtimeStatus(): PodRuntimeStatus {
+    return this.parts.pleg.status(this.identity);
+  }
+
+  /** A newer object from the API server. */
+  update(pod: Pod): void {
+    this.pod = pod;
+    this.noteDeletion();
+    this.wake();
+  }
+
+  /** The object is gone from the API server. @param last its last state, if it was seen */
+  removed(last?: Pod): void {
+    if (this.isGone) return;
+    this.isGone = true;
+    // Only we delete a pod that runs, unless with force; then nobody waits for it any more.
+    if (last) this.forced = true;
+    this.endReason ??= 'Deleted';
+    this.noteDeletion();
+    this.cleanUpWanted.open();
+    this.wake();
+  }
+
+  /** Have a look soon. Cheap; any number of calls before that look count as one. */
+  wake(): void {
+    if (this.isScheduled || this.isStopped) return;
+    this.isScheduled = true;
+    queueMicrotask(() => {
+      this.isScheduled = false;
+      this.look();
+    });
+  }
+
+  /** The agent goes down: containers live on, waits end. */
+  stop(): void {
+    this.isStopped = true;
+    this.timer?.cancel();
+    this.syncing.abort();
+    this.killRound.abort();
+    this.stopping.abort();
+  }
+
+  // --- the step
+
+  private look(): void {
+    if (this.isStopped) return;
+    this.timer?.cancel();
+    this.timer = undefined;
+    try {
+      if (this.stageNow === 'syncing' && this.endReason !== undefined) this.beginTermination();
+      else if (this.stageNow === 'syncing') this.sync();
+      else this.observe();
+    } catch (error) {
+      // A bug of ours must not take the other pods with it.
+      this.logger.error(
+        { error: messageOf(error), stack: error instanceof Error ? error.stack : undefined },
+        'sync failed',
+      );
+      this.lookAgainIn(MAX_RETRY_MS);
+    }
+  }
+
+  /** Takes note of what is, and tells it. */
+  private observe(): PodRuntimeStatus {
+    const status = this.runtimeStatus;
+    const { clock, probes } = this.parts;
+    for (const c of status.containers) {
+      if (c.state !== 'exited' || this.finished.has(c.id)) continue;
+      this.finished.set(c.id, clock.monotonic() - Math.max(0, clock.now() - c.finishedAt));
+      this.forgetOldInstances(status);
+    }
+    if (this.stageNow !== 'terminated' && !this.isFrozen) {
+      probes.syncPod(this.pod, this.hideStarting(status), this.stageNow === 'terminating');
+    }
+    this.publish(status);
+    return status;
+  }
+
+  private forgetOldInstances(status: PodRuntimeStatus): void {
+    for (const ids of [this.finished, this.killed]) {
+      for (const id of ids.keys()) if (!status.containers.some((c) => c.id === id)) ids.delete(id);
+    }
+  }
+
+  private sync(): void {
+    const { clock, probes } = this.parts;
+    const status = this.observe();
+    const now = clock.monotonic();
+    const plan = computePodActions({
+      pod: this.pod,
+      status,
+      published: this.parts.statuses.acknowledged(this.podUID) ?? this.pod.status,
+      verdict: (id, type) => probes.verdict(this.podUID, id, type),
+      probeResults: (id, type) => this.probeResults(id, type),
+      operations: this.operations,
+      sandboxBusy: this.sandboxBusy,
+      holds: this.holds,
+      waiting: this.waiting,
+      restarts: this.restarts,
+      killed: this.killed,
+      finishedAt: (c) => this.finished.get(c.id) ?? now,
+      policy: this.parts.restartBackOff,
+      activeForMs: this.activeSince.wallAgeMs + (now - this.activeSince.monotonic),
+      now,
+    });
+    this.execute(plan, status);
+  }
+
+  private execute(plan: PodActions, status: PodRuntimeStatus): void {
+    if (plan.terminate) {
+      this.endReason = plan.terminate.reason;
+      this.beginTermination();
+      return;
+    }
+    for (const [name, state] of plan.restarts) this.restarts.set(name, state);
+    for (const { name, waiting, isNew } of plan.backOff) {
+      this.waiting.set(name, waiting);
+      if (!isNew) continue;
+      const { name: pod, namespace } = this.identity;
+      const message = `Back-off restarting failed container ${name} in pod ${pod}_${namespace}(${this.podUID})`;
+      this.parts.recorder.event(this.pod, 'Warning', 'BackOff', message, name);
+    }
+    if (plan.backOff.some((b) => b.isNew)) this.publish(status);
+
+    if (plan.sandbox) {
+      const ready = this.renewSandbox(plan.sandbox, plan.kill);
+      this.startAll(plan.start, ready);
+    } else {
+      for (const kill of plan.kill) this.killOne(kill);
+      const sandbox = activeSandbox(this.pod, status);
+      if (plan.start.length + plan.create.length > 0) {
+        assert(sandbox, 'containers start in an active sandbox');
+        this.startAll(plan.start, Promise.resolve(sandbox));
+        for (const create of plan.create) this.createEarly(create, sandbox);
+      }
+    }
+    this.removeContainers(plan.removeContainers, status);
+    for (const id of plan.removeSandboxes) this.removeSandbox(id);
+    if (plan.retryAt !== undefined) this.lookAgainIn(plan.retryAt - this.parts.clock.monotonic());
+  }
+
+  private lookAgainIn(ms: number): void {
+    this.timer?.cancel();
+    this.timer = this.parts.clock.setTimer(Math.max(0, ms), () => this.wake());
+  }
+
+  /** Runs `work` beside the steps; wakes the worker when it ends. */
+  private run(work: () => Promise<void>): void {
+    const task = work()
+      .catch((error: unknown) => {
+        if (!isAbort(error)) this.logger.error({ error: messageOf(error) }, 'pod operation failed');
+      })
+      .finally(() => {
+        this.tasks.delete(task);
+        this.wake();
+      });
+    this.tasks.add(task);
+  }
+
+  // --- status
+
+  private publish(status: PodRuntimeStatus): void {
+    if (this.isFrozen || this.isGone || !this.parts.pleg.isSettled(this.podUID)) return;
+    const { statuses, probes, settings, clock } = this.parts;
+    statuses.set(
+      this.pod,
+      generatePodStatus({
+        pod: this.pod,
+        status,
+        previous: this.previousStatus(),
+        waiting: this.waiting,
+        verdict: (id, type) => probes.verdict(this.podUID, id, type),
+        starting: this.startingWithHook(),
+        stage: this.stageNow,
+        deadlineExceeded: this.endReason === 'DeadlineExceeded',
+        hostIP: settings.hostIP,
+        now: clock.now(),
+      }),
+    );
+  }
+
+  /** Our own status before this one, with the conditions that belong to others as the API server has them. */
+  private previousStatus(): PodStatus | undefined {
+    const own = this.parts.statuses.status(this.podUID);
+    if (!own || !this.pod.spec.readinessGates?.length) return own ?? this.pod.status;
+    const gates = new Set(this.pod.spec.readinessGates.map((g) => g.conditionType));
+    return {
+      ...own,
+      conditions: [
+        ...(this.pod.status?.conditions ?? []).filter((c) => gates.has(c.type)),
+        ...(own.conditions ?? []).filter((c) => !gates.has(c.type)),
+      ],
+    };
+  }
+
+  /** While its postStart hook runs a container does not count as running. */
+  private startingWithHook(): ReadonlySet<string> {
+    const names = new Set<string>();
+    for (const [name, operation] of this.operations) {
+      if (operation === 'starting' && this.containerSpec(name)?.lifecycle?.postStart) names.add(name);
+    }
+    return names;
+  }
+
+  private hideStarting(status: PodRuntimeStatus): PodRuntimeStatus {
+    const starting = this.startingWithHook();
+    if (starting.size === 0) return status;
+    return { ...status, containers: status.containers.filter((c) => !starting.has(c.name) || c.state !== 'running') };
+  }
+
+  // --- sandbox
+
+  /** Stops what there was and creates a new sandbox. Resolves with undefined when that failed: it is tried again. */
+  private renewSandbox(
+    wanted: NonNullable<PodActions['sandbox']>,
+    kills: readonly KillContainer[],
+  ): Promise<SandboxRuntimeStatus | undefined> {
+    this.sandboxBusy = true;
+    const ready = Promise.withResolvers<SandboxRuntimeStatus | undefined>();
+    if (wanted.changed) {
+      const message = 'Pod sandbox changed, it will be killed and re-created.';
+      this.parts.recorder.event(this.pod, 'Normal', 'SandboxChanged', message);
+    }
+    this.run(async () => {
+      try {
+        for (const kill of kills) this.note(kill);
+        await Promise.all(kills.map((kill) => this.kill(kill, this.syncing.signal)));
+        for (const id of wanted.stop) await this.stopSandbox(id);
+        ready.resolve(await this.createSandbox(wanted.attempt));
+      } catch (error) {
+        if (!isAbort(error)) {
+          this.logger.warn({ error: messageOf(error) }, 'sandbox not renewed');
+          this.hold('', FIRST_RETRY_MS, MAX_RETRY_MS);
+        }
+      } finally {
+        this.sandboxBusy = false;
+        ready.resolve(undefined);
+      }
+    });
+    return ready.promise;
+  }
+
+  private async createSandbox(attempt: number): Promise<SandboxRuntimeStatus | undefined> {
+    const { pod } = this;
+    const { runtime, pleg, recorder, hostPorts } = this.parts;
+    if (!(await this.volumes('')) || this.syncing.signal.aborted) return undefined;
+    try {
+      const config = await this.sandboxConfig(attempt);
+      const id = await runtime.runPodSandbox(config, '');
+      const status = await pleg.refreshSandbox(this.identity, id);
+      await hostPorts.set(pod, status);
+      this.failures.delete('');
+      return status;
+    } catch (error) {
+      this.sandboxConfigs.delete(attempt);
+      void pleg.relist();
+      if (!(error instanceof CriError && error.code === 'UNAVAILABLE') && !this.syncing.signal.aborted) {
+        const message = `Failed to create pod sandbox: ${rpcWords(error)}`;
+        recorder.event(pod, 'Warning', 'FailedCreatePodSandBox', message);
+      }
+      this.hold('', FIRST_RETRY_MS, MAX_RETRY_MS);
+      return undefined;
+    }
+  }
+
+  private sandboxConfig(attempt: number): Promise<PodSandboxConfig> {
+    let config = this.sandboxConfigs.get(attempt);
+    if (!config) {
+      config = this.operationsOf.sandboxConfig(this.pod, attempt);
+      this.sandboxConfigs = new Map([[attempt, config]]);
+    }
+    return config;
+  }
+
+  /** @param holder whom a failure holds back: a container's name, '' for the sandbox */
+  private async volumes(holder: string) {
+    const result = await this.parts.volumes.setUp(this.pod, this.syncing.signal);
+    if (result.ok) return result.volumes;
+    for (const { message } of result.failures) this.parts.recorder.event(this.pod, 'Warning', 'FailedMount', message);
+    this.hold(holder, FIRST_VOLUME_RETRY_MS, MAX_VOLUME_RETRY_MS);
+    return undefined;
+  }
+
+  // --- starting containers
+
+  /**
+   * Prepares all at once, then starts them in order. A start call waits for the one before it to be made; for its end only if
+   * that container has a postStart hook, which is how pods make their later containers wait.
+   */
+  private startAll(starts: readonly StartContainer[], sandbox: Promise<SandboxRuntimeStatus | undefined>): void {
+    let turn: Promise<unknown> = Promise.resolve();
+    for (const start of starts) {
+      const container = this.containerSpec(start.name);
+      if (!container) continue;
+      const issued = Promise.withResolvers<void>();
+      const before = turn;
+      this.operations.set(start.name, 'preparing');
+      this.run(async () => {
+        try {
+          const prepared = await this.prepare(container, start, sandbox);
+          await before;
+          if (!prepared || this.syncing.signal.aborted) return;
+          this.operations.set(start.name, 'starting');
+          const podIP = prepared.sandbox.ips[0] ?? this.parts.settings.hostIP;
+          const started = this.start(container, prepared.id, podIP);
+          if (!container.lifecycle?.postStart) issued.resolve();
+          // Now that it is on its way, the next init container can be created.
+          this.wake();
+          await started;
+        } finally {
+          this.operations.delete(start.name);
+          issued.resolve();
+        }
+      });
+      turn = issued.promise;
+    }
+  }
+
+  private async start(container: Container, id: string, podIP: string): Promise<void> {
+    const { name } = container;
+    try {
+      await this.operationsOf.start(this.pod, container, id, podIP, this.syncing.signal);
+      this.waiting.delete(name);
+      this.failures.delete(name);
+      this.collectGarbage();
+    } catch (error) {
+      if (isAbort(error)) return;
+      if (!(error instanceof ContainerFailure)) {
+        this.logger.warn({ container: name, error: messageOf(error) }, 'container not started');
+        this.hold(name, FIRST_RETRY_MS, MAX_RETRY_MS);
+        return;
+      }
+      this.waiting.set(name, { reason: error.reason, message: error.message });
+      if (error.reason !== 'PostStartHookError') return;
+      const kill: KillContainer = {
+        containerId: id,
+        name,
+        reason: 'postStartHook',
+        message: 'FailedPostStartHook',
+        graceSeconds: podGraceSeconds(this.pod),
+        probeResults: [],
+        restart: true,
+      };
+      this.record(kill);
+      await this.kill(kill, this.syncing.signal);
+    }
+  }
+
+  private createEarly(create: CreateContainer, sandbox: SandboxRuntimeStatus): void {
+    const container = this.containerSpec(create.name);
+    if (!container) return;
+    this.operations.set(create.name, 'preparing');
+    this.run(async () => {
+      try {
+        if (await this.prepare(container, create, Promise.resolve(sandbox))) this.waiting.delete(create.name);
+      } finally {
+        this.operations.delete(create.name);
+      }
+    });
+  }
+
+  /** Image, volumes, sandbox, then the container. @returns undefined when something failed: the container is held */
+  private async prepare(
+    container: Container,
+    wanted: StartContainer,
+    sandboxReady: Promise<SandboxRuntimeStatus | undefined>,
+  ): Promise<{ id: string; sandbox: SandboxRuntimeStatus } | undefined> {
+    const { signal } = this.syncing;
+    const { name } = container;
+    if (wanted.createdId !== undefined) {
+      const sandbox = await sandboxReady;
+      return sandbox && { id: wanted.createdId, sandbox };
+    }
+    try {
+      const attempt = this.runtimeStatus.sandboxes[0];
+      const pullConfig = attempt ? await this.sandboxConfig(attempt.attempt) : undefined;
+      const [image, sandbox] = await Promise.all([
+        this.parts.images.ensureImage(this.pod, container, pullConfig, signal),
+        sandboxReady,
+      ]);
+      if (!sandbox) return undefined;
+      if (!image.ok) {
+        this.waiting.set(name, { reason: image.reason, message: image.message });
+        this.holdAfterPull(container, image.reason);
+        return undefined;
+      }
+      const volumes = await this.volumes(name);
+      if (!volumes || signal.aborted) return undefined;
+      const id = await this.operationsOf.create({
+        pod: this.pod,
+        container,
+        restartCount: wanted.restartCount,
+        imageRef: image.value.imageRef,
+        volumes,
+        sandbox,
+        sandboxConfig: await this.sandboxConfig(sandbox.attempt),
+        podIPs: this.pod.spec.hostNetwork ? [this.parts.settings.hostIP] : sandbox.ips,
+      });
+      return { id, sandbox };
+    } catch (error) {
+      if (isAbort(error)) return undefined;
+      if (error instanceof ContainerFailure) this.waiting.set(name, { reason: error.reason, message: error.message });
+      else this.logger.warn({ container: name, error: messageOf(error) }, 'container not created');
+      this.hold(name, FIRST_RETRY_MS, MAX_RETRY_MS);
+      return undefined;
+    }
+  }
+
+  /** A failed pull is told as such for a moment; then, while its back-off lasts, as that. */
+  private holdAfterPull(container: Container, reason: string): void {
+    const { clock, images } = this.parts;
+    const now = clock.monotonic();
+    const pullAt = images.retryAt(this.pod, container);
+    if (pullAt === undefined || pullAt <= now) this.hold(container.name, FIRST_RETRY_MS, MAX_RETRY_MS);
+    else if (reason === 'ImagePullBackOff') this.holds.set(container.name, pullAt);
+    else this.holds.set(container.name, Math.min(pullAt, now + PULL_ERROR_SHOWN_MS));
+  }
+
+  private hold(name: string, firstMs: number, maxMs: number): void {
+    const failures = this.failures.get(name) ?? 0;
+    this.failures.set(name, failures + 1);
+    this.holds.set(name, this.parts.clock.monotonic() + Math.min(firstMs * 2 ** failures, maxMs));
+  }
+
+  // --- killing and removing
+
+  private killOne(kill: KillContainer): void {
+    this.operations.set(kill.name, 'killing');
+    this.note(kill);
+    this.run(async () => {
+      try {
+        await this.kill(kill, this.syncing.signal);
+      } catch (error) {
+        if (isAbort(error)) return;
+        this.logger.warn({ container: kill.name, error: messageOf(error) }, 'container not stopped');
+        this.hold(kill.name, FIRST_RETRY_MS, MAX_RETRY_MS);
+      } finally {
+        this.operations.delete(kill.name);
+      }
+    });
+  }
+
+  private note(kill: KillContainer): void {
+    this.killed.set(kill.containerId, { restart: kill.restart });
+    this.record(kill);
+  }
+
+  private record(kill: KillContainer): void {
+    const { containerId, name, reason, message, graceSeconds, probeResults } = kill;
+    const at = this.parts.clock.now();
+    this.kills.unshift({ at, container: name, containerId, reason, message, graceSeconds, probeResults });
+    if (this.kills.length > MAX_KILL_RECORDS) this.kills.pop();
+    this.logger.info({ container: name, containerId, reason, graceSeconds, probeResults }, message);
+  }
+
+  private kill(kill: KillContainer, signal: AbortSignal): Promise<void> {
+    return this.operationsOf.kill({
+      pod: this.pod,
+      container: this.containerSpec(kill.name),
+      id: kill.containerId,
+      name: kill.name,
+      message: kill.message,
+      graceSeconds: kill.graceSeconds,
+      runPreStop: true,
+      podIP: this.runtimeStatus.sandboxes[0]?.ips[0],
+      signal,
+    });
+  }
+
+  private removeContainers(ids: readonly string[], status: PodRuntimeStatus): void {
+    if (ids.length === 0) return;
+    const names = new Set(ids.map((id) => status.containers.find((c) => c.id === id)?.name ?? ''));
+    for (const name of names) if (!this.operations.has(name)) this.operations.set(name, 'removing');
+    this.run(async () => {
+      try {
+        for (const id of ids) {
+          await this.parts.runtime.removeContainer(id);
+          this.parts.pleg.containerRemoved(id);
+        }
+      } catch (error) {
+        this.logger.debug({ error: messageOf(error) }, 'container not removed');
+        for (const name of names) this.hold(name, FIRST_RETRY_MS, MAX_RETRY_MS);
+      } finally {
+        for (const name of names) if (this.operations.get(name) === 'removing') this.operations.delete(name);
+      }
+    });
+  }
+
+  private removeSandbox(id: string): void {
+    const key = `sandbox ${id}`;
+    if (this.operations.has(key)) return;
+    this.operations.set(key, 'removing');
+    this.run(async () => {
+      try {
+        await this.parts.runtime.removePodSandbox(id);
+        this.parts.pleg.sandboxRemoved(id);
+      } finally {
+        this.operations.delete(key);
+      }
+    });
+  }
+
+  private collectGarbage(): void {
+    const status = this.runtimeStatus;
+    const dead = status.containers.filter((c) => c.state === 'exited').map((c) => c.name);
+    if (new Set(dead).size === dead.length) return;
+    this.parts.gc.collect(this.pod, status).catch((error: unknown) => {
+      this.logger.debug({ error: messageOf(error) }, 'dead containers not collected');
+    });
+  }
+
+  // --- the end
+
+  private noteDeletion(): void {
+    const { deletionTimestamp, deletionGracePeriodSeconds } = this.pod.metadata;
+    if (deletionTimestamp) {
+      this.endReason ??= 'Deleted';
+      this.cleanUpWanted.open();
+    }
+    let grace = deletionGracePeriodSeconds ?? podGraceSeconds(this.pod);
+    if (this.forced) grace = FORCED_GRACE_SECONDS;
+    grace = Math.max(FORCED_GRACE_SECONDS, grace);
+    // It only shrinks.
+    if (grace >= this.graceSeconds) return;
+    this.graceSeconds = grace;
+    this.killRound.abort();
+  }
+
+  private beginTermination(): void {
+    this.stageNow = 'terminating';
+    this.syncing.abort();
+    this.logger.info({ reason: this.endReason }, 'pod terminates');
+    this.observe();
+    void this.terminate().catch((error: unknown) => {
+      if (!isAbort(error)) this.logger.error({ error: messageOf(error) }, 'pod not terminated');
+    });
+  }
+
+  private async terminate(): Promise<void> {
+    const { probes, hostPorts, volumes } = this.parts;
+    while (this.tasks.size > 0) await Promise.allSettled([...this.tasks]);
+    if (this.parts.beforeStop && !this.isFrozen) await this.persist(() => this.parts.beforeStop!(this.pod));
+    await this.persist(() => this.stopContainers());
+    await this.persist(() => this.stopSandboxes());
+    await this.persist(() => hostPorts.remove(this.podUID));
+    probes.removePod(this.podUID);
+    this.stageNow = 'terminated';
+    await this.untilSettled();
+    this.observe();
+    await this.persist(() => volumes.tearDown(this.podUID));
+    if (this.isGone || this.pod.metadata.deletionTimestamp) this.cleanUpWanted.open();
+    await this.cleanUpWanted.opened;
+    await this.persist(() => this.removeAll());
+    this.isDone = true;
+    if (this.isGone) this.parts.statuses.forget(this.podUID);
+    else this.parts.statuses.finishDeletion(this.pod);
+    this.onDone(this.podUID);
+  }
+
+  /** Does `work` until it succeeds. Rejects only when the agent stops. */
+  private async persist(work: () => Promise<void>): Promise<void> {
+    for (let retryMs = FIRST_RETRY_MS; ; retryMs = Math.min(retryMs * 2, MAX_RETRY_MS)) {
+      this.stopping.signal.throwIfAborted();
+      try {
+        return await work();
+      } catch (error) {
+        this.stopping.signal.throwIfAborted();
+        this.logger.warn({ error: messageOf(error) }, 'clean-up of the pod failed, trying again');
+        await this.parts.clock.sleep(retryMs, this.stopping.signal);
+      }
+    }
+  }
+
+  /** Until none runs. A grace period that shrinks begins another round. */
+  private async stopContainers(): Promise<void> {
+    const told = new Set<string>();
+    for (;;) {
+      const running = this.runtimeStatus.containers.filter((c) => c.state === 'running' || c.state === 'unknown');
+      if (running.length === 0) return;
+      this.killRound = new AbortController();
+      const { signal } = this.killRound;
+      try {
+        await this.stopRound(running, told, signal);
+      } catch (error) {
+        if (!signal.aborted || this.isStopped) throw error;
+      }
+    }
+  }
+
+  private async stopRound(
+    running: readonly ContainerRuntimeStatus[],
+    told: Set<string>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const stopped = new Map<string, Promise<void>>();
+    const sidecars = (this.pod.spec.initContainers ?? []).filter(isSidecar).map((c) => c.name);
+    const apps = this.pod.spec.containers.map((c) => c.name);
+    // Sidecars last, in reverse order: each waits for all apps and for the sidecars after it.
+    const order = [...running].sort((a, b) => sidecars.indexOf(b.name) - sidecars.indexOf(a.name));
+    order.sort((a, b) => Number(sidecars.includes(a.name)) - Number(sidecars.includes(b.name)));
+    for (const c of order) {
+      const position = sidecars.indexOf(c.name);
+      const first = position < 0 ? [] : [...apps, ...sidecars.slice(position + 1)];
+      const turn = Promise.allSettled(first.map((name) => stopped.get(name)));
+      const isNew = !told.has(c.id);
+      told.add(c.id);
+      const message = `Stopping container ${c.name}`;
+      if (isNew) {
+        this.record({
+          containerId: c.id,
+          name: c.name,
+          reason: 'podTerminating',
+          message,
+          graceSeconds: this.graceSeconds,
+          probeResults: [],
+          restart: false,
+        });
+      }
+      stopped.set(
+        c.name,
+        this.operationsOf.kill({
+          pod: this.pod,
+          container: this.containerSpec(c.name),
+          id: c.id,
+          name: c.name,
+          message: isNew ? message : undefined,
+          graceSeconds: this.graceSeconds,
+          runPreStop: isNew,
+          podIP: this.runtimeStatus.sandboxes[0]?.ips[0],
+          turn: position < 0 ? undefined : turn,
+          signal,
+        }),
+      );
+    }
+    const results = await Promise.allSettled(stopped.values());
+    const failed = results.find((r) => r.status === 'rejected');
+    if (failed) throw failed.reason;
+  }
+
+  private async stopSandboxes(): Promise<void> {
+    for (const sandbox of this.runtimeStatus.sandboxes) await this.stopSandbox(sandbox.id);
+  }
+
+  private async stopSandbox(id: string): Promise<void> {
+    const { runtime, pleg } = this.parts;
+    try {
+      await runtime.stopPodSandbox(id);
+      await pleg.refreshSandbox(this.identity, id);
+    } catch (error) {
+      if (!(error instanceof CriError && error.code === 'NOT_FOUND')) throw error;
+      pleg.sandboxRemoved(id);
+    }
+  }
+
+  /** The ends of all containers are known within a moment; the last status waits for them. */
+  private async untilSettled(): Promise<void> {
+    for (const c of this.runtimeStatus.containers) {
+      if (!this.parts.pleg.isSettled(this.podUID)) await this.parts.pleg.refresh(c.id);
+    }
+  }
+
+  private async removeAll(): Promise<void> {
+    const { runtime, pleg, gc } = this.parts;
+    for (const sandbox of this.runtimeStatus.sandboxes) {
+      await runtime.removePodSandbox(sandbox.id);
+      pleg.sandboxRemoved(sandbox.id);
+    }
+    await gc.removePod(this.identity);
+  }
+
+  // --- small things
+
+  private containerSpec(name: string): Container | undefined {
+    return (
+      this.pod.spec.containers.find((c) => c.name === name) ??
+      this.pod.spec.initContainers?.find((c) => c.name === name)
+    );
+  }
+
+  private probeResults(containerId: string, type: ProbeType): readonly ProbeResult[] {
+    const record = this.parts.probes.records(this.podUID).find((r) => r.containerId === containerId && r.type === type);
+    return record ? record.results.slice(0, record.consecutive).toReversed() : [];
+  }
+
+  /**
+   * What a restarted agent must know again: how far a container's restart delay had grown. The number of restarts tells, as if
+   * none of them had been forgiven.
+   */
+  private adopt(): void {
+    const status = this.runtimeStatus;
+    const { clock, restartBackOff: policy, hostPorts } = this.parts;
+    const offset = clock.monotonic() - clock.now();
+    for (const c of status.containers) {
+      if (c.restartCount === 0 || this.restarts.has(c.name)) continue;
+      const delayMs = Math.min(policy.initialMs * 2 ** Math.min(c.restartCount - 1, 20), policy.maxMs);
+      this.restarts.set(c.name, { entry: { delayMs, bumpedAt: c.createdAt + offset } });
+    }
+    const sandbox = activeSandbox(this.pod, status);
+    if (sandbox && !this.isFrozen) this.run(() => hostPorts.set(this.pod, sandbox));
+  }
+}
+
+/** A promise that somebody else resolves, once. */
+class PromiseGate {
+  readonly opened: Promise<void>;
+  readonly open: () => void;
+
+  constructor() {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.opened = promise;
+    this.open = resolve;
+  }
+}
