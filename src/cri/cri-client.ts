@@ -46,7 +46,7 @@ export function connectRuntime({
 }
 
 /** The path in a runtime endpoint. Throws UserError for anything but an absolute Unix socket path. */
-export function socketPathOf(endpoint: string): string {
+function socketPathOf(endpoint: string): string {
   const path = endpoint.replace(/^unix:(\/\/)?/, '');
   if (path.startsWith('/')) return path;
   throw new UserError(

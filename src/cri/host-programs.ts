@@ -15,7 +15,7 @@ export function systemPath(path: string = process.env.PATH ?? ''): string {
 }
 
 /** The absolute path of a program, or undefined when there is none. */
-export function findProgram(name: string, path: string = systemPath()): string | undefined {
+function findProgram(name: string, path: string): string | undefined {
   return path
     .split(delimiter)
     .map((dir) => join(dir, name))
@@ -30,11 +30,11 @@ export interface ContainerdPrograms {
 }
 
 /** Finds containerd, its shim, runc and the CNI plugins. Throws UserError that names all that is missing and how to install it. */
-export function findContainerdPrograms(): ContainerdPrograms {
-  const containerd = findProgram('containerd');
-  const shim = findProgram('containerd-shim-runc-v2');
-  const runc = findProgram('runc');
-  const cniBinDir = CNI_DIRS.find((dir) => CNI_PLUGINS.every((plugin) => isExecutable(join(dir, plugin))));
+export function findContainerdPrograms(path: string = systemPath(), cniDirs = CNI_DIRS): ContainerdPrograms {
+  const containerd = findProgram('containerd', path);
+  const shim = findProgram('containerd-shim-runc-v2', path);
+  const runc = findProgram('runc', path);
+  const cniBinDir = cniDirs.find((dir) => CNI_PLUGINS.every((plugin) => isExecutable(join(dir, plugin))));
   if (containerd && shim && runc && cniBinDir) return { containerd, runc, cniBinDir };
   const missing: string[] = [];
   const packages: string[] = [];
@@ -48,7 +48,7 @@ export function findContainerdPrograms(): ContainerdPrograms {
   need(runc, 'runc', 'runc');
   need(
     cniBinDir,
-    `the CNI plugins ${CNI_PLUGINS.join(', ')} (in ${CNI_DIRS.join(' or ')})`,
+    `the CNI plugins ${CNI_PLUGINS.join(', ')} (in ${cniDirs.join(' or ')})`,
     'containernetworking-plugins',
   );
   throw new UserError(`not found on this machine: ${missing.join('; ')}`, {
