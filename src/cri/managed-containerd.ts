@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../lib/clock.ts';
@@ -13,6 +13,7 @@ import { connectRuntime } from './cri-client.ts';
 import { CriError } from './cri-error.ts';
 import { CAP_SYS_RESOURCE, findProcesses, hasCapability, overlayWorks } from './host-facts.ts';
 import { type ContainerdPrograms, findContainerdPrograms, systemPath } from './host-programs.ts';
+import { mountTable } from './mount-table.ts';
 import { replaceFile } from './replace-file.ts';
 import { connectionLost, fileAppears } from './socket-events.ts';
 
@@ -111,7 +112,7 @@ export class ManagedContainerd {
       root,
       state,
       socket,
-      cgroup: `${layout.cgroupParent}/containerd`,
+      cgroup: cgroupOf(layout),
       runc: programs.runc,
       registryConfigDir,
       cniBinDir: programs.cniBinDir,
@@ -163,6 +164,7 @@ export class ManagedContainerd {
       () => 0,
     );
     if (logBytes > LOG_MAX_BYTES) await rename(log, `${log}.old`);
+    makeCgroup(cgroupOf(this.options.layout));
     const began = this.options.clock.monotonic();
     const over = new AbortController();
     const logFile = await open(log, 'a', 0o600);
@@ -288,6 +290,17 @@ export function findContainerd(layout: InstanceLayout): ProcessIdentity | undefi
   if (noted && noted.startTime === startTime) return noted;
   // We may have been killed between its start and the note.
   return findProcesses((command) => command[0]?.endsWith('containerd') === true && command.includes(config))[0];
+}
+
+/** Where containerd itself runs, so that it does not end with the cgroup (the service, the CI step) that started us. */
+function cgroupOf(layout: InstanceLayout): string {
+  return `${layout.cgroupParent}/containerd`;
+}
+
+/** containerd makes its cgroup itself, but for cgroup v2, where it wants to find it (services/server/server_linux.go). */
+function makeCgroup(cgroup: string): void {
+  const unified = mountTable().findLast(({ path }) => path === '/sys/fs/cgroup')?.type === 'cgroup2';
+  if (unified) mkdirSync(join('/sys/fs/cgroup', cgroup), { recursive: true });
 }
 
 /** Asks this very process to end; nothing happens when it is gone, or when its pid is another's by now. */

@@ -11,6 +11,7 @@ import { removeCniState } from './cni-config.ts';
 import { findProcesses } from './host-facts.ts';
 import { systemPath } from './host-programs.ts';
 import { findContainerd } from './managed-containerd.ts';
+import { mountTable } from './mount-table.ts';
 
 /** How long killed processes may take to go. */
 const KILL_TIMEOUT_MS = 10_000;
@@ -68,7 +69,7 @@ function kill(pid: number): void {
 
 /** Kills what runs in `cgroupParent` and below, in every hierarchy, and removes the cgroups. */
 async function removeCgroups(cgroupParent: string, clock: Clock): Promise<void> {
-  const hierarchies = mounts()
+  const hierarchies = mountTable()
     .filter(({ type }) => type === 'cgroup' || type === 'cgroup2')
     .map(({ path }) => join(path, cgroupParent))
     .filter((path) => existsSync(path));
@@ -118,7 +119,7 @@ function readLines(file: string): string[] {
 
 /** Unmounts all that is mounted below these directories, newest first. */
 async function unmountBelow(dirs: readonly string[]): Promise<void> {
-  const targets = mounts()
+  const targets = mountTable()
     .map(({ path }) => path)
     .filter((path) => dirs.some((dir) => path.startsWith(`${dir}/`)))
     .reverse();
@@ -132,23 +133,6 @@ async function unmountBelow(dirs: readonly string[]): Promise<void> {
       throw new UserError(`cannot unmount below ${dirs.join(', ')}: ${messageOf(error)}`);
     });
   }
-}
-
-interface Mount {
-  readonly path: string;
-  readonly type: string;
-}
-
-/** What is mounted now, oldest first. */
-function mounts(): Mount[] {
-  return readLines('/proc/self/mountinfo').map((line) => {
-    const [before, after] = line.split(' - ');
-    // Blanks, tabs, newlines and backslashes are written in octal.
-    const path = before!.split(' ')[4]!.replace(/\\([0-7]{3})/g, (_, octal: string) => {
-      return String.fromCharCode(Number.parseInt(octal, 8));
-    });
-    return { path, type: after!.split(' ')[0]! };
-  });
 }
 
 /** A shim's socket is in a directory that all containerds share; each bundle notes its own. */
