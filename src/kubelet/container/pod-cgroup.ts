@@ -16,23 +16,31 @@ export function podCgroup(parent: string, podUID: string, qosClass: string | und
 
 /**
  * Removes the pod's cgroups, which runc leaves behind, from every hierarchy: cgroup v2 is mounted at `/sys/fs/cgroup`, v1 has a
- * directory per controller in it, and a hybrid host has v2 as `unified` among those. Cgroups that still hold something stay.
+ * directory per controller in it, and a hybrid host has v2 as `unified` among those. Resolves with whether all are gone: one that
+ * the kernel still holds stays.
  * @param root `/sys/fs/cgroup`, but for tests
  */
-export async function removePodCgroups(parent: string, podUID: string, root = '/sys/fs/cgroup'): Promise<void> {
-  const hierarchies = [root, ...(await subdirectories(root))];
-  for (const hierarchy of hierarchies) {
-    for (const qos of QOS_DIRS) await removeEmpty(join(hierarchy, parent, qos, `pod${podUID}`));
+export async function removePodCgroups(parent: string, podUID: string, root = '/sys/fs/cgroup'): Promise<boolean> {
+  let gone = true;
+  for (const hierarchy of [root, ...(await subdirectories(root))]) {
+    for (const qos of QOS_DIRS) {
+      if (!(await removeCgroup(join(hierarchy, parent, qos, `pod${podUID}`)))) gone = false;
+    }
   }
+  return gone;
 }
 
 /** Only directories can be removed in a cgroup file system; its files go with them. */
-async function removeEmpty(dir: string): Promise<void> {
-  for (const child of await subdirectories(dir)) await removeEmpty(child);
+async function removeCgroup(dir: string): Promise<boolean> {
+  for (const child of await subdirectories(dir)) await removeCgroup(child);
   try {
     await rmdir(dir);
+    return true;
   } catch (error) {
-    if (!['ENOENT', 'EBUSY', 'ENOTEMPTY', 'EROFS', 'EACCES'].includes(errnoOf(error) ?? '')) throw error;
+    const code = errnoOf(error) ?? '';
+    if (code === 'ENOENT') return true;
+    if (['EBUSY', 'ENOTEMPTY', 'EROFS', 'EACCES'].includes(code)) return false;
+    throw error;
   }
 }
 
