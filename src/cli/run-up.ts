@@ -2,7 +2,6 @@ import { spawn } from 'node:child_process';
 import { writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
-import { fileURLToPath } from 'node:url';
 import { type AgentOptions, parseAgentOptions, type RawAgentOptions } from '../agent/agent-options.ts';
 import { fileLogger } from '../agent/file-logger.ts';
 import { startAgent } from '../agent/start-agent.ts';
@@ -15,7 +14,8 @@ import type { CliContext } from './context.ts';
 const REPORT_FD = 3;
 const REPORT_ENV = 'KUBELETTE_REPORT_FD';
 
-type Report =
+/** What a starting agent tells. */
+export type Report =
   | { readonly type: 'progress'; readonly text: string }
   | { readonly type: 'ready'; readonly nodeName: string; readonly kubeconfig: string }
   | { readonly type: 'error'; readonly message: string; readonly hint?: string | undefined };
@@ -75,9 +75,21 @@ async function upForeground(options: AgentOptions, context: CliContext, report: 
 }
 
 async function upDetached(options: AgentOptions, context: CliContext): Promise<void> {
-  const show = printer(context);
-  const main = fileURLToPath(import.meta.url);
-  const child = spawn(process.execPath, [...process.execArgv, process.argv[1] ?? main, 'up', ...argumentsOf(options)], {
+  const ready = await startDetachedAgent(options, context, printer(context));
+  if (!ready) context.exitCode = 130;
+}
+
+/**
+ * Starts an agent in the background and waits until its node is Ready. Ctrl-C ends it again.
+ * @returns false when it was interrupted
+ * @throws UserError with the agent's own words
+ */
+export async function startDetachedAgent(
+  options: AgentOptions,
+  context: CliContext,
+  show: (report: Report) => void,
+): Promise<boolean> {
+  const child = spawn(process.execPath, [...process.execArgv, process.argv[1]!, 'up', ...argumentsOf(options)], {
     detached: true,
     stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
     env: { ...process.env, [REPORT_ENV]: String(REPORT_FD) },
@@ -88,26 +100,22 @@ async function upDetached(options: AgentOptions, context: CliContext): Promise<v
     interrupted = true;
     child.kill('SIGINT');
   });
+  const reports = child.stdio[REPORT_FD] as Readable;
   try {
-    for await (const line of createInterface({ input: child.stdio[REPORT_FD] as Readable })) {
+    for await (const line of createInterface({ input: reports })) {
       const report = JSON.parse(line) as Report;
       if (report.type === 'error') throw new UserError(report.message, { hint: report.hint });
       show(report);
-      if (report.type === 'ready') {
-        child.unref();
-        (child.stdio[REPORT_FD] as Readable).destroy();
-        return;
-      }
+      if (report.type === 'ready') return true;
     }
-    if (interrupted) {
-      context.exitCode = 130;
-      return;
-    }
+    if (interrupted) return false;
     throw new UserError('the agent ended before its node was Ready', {
       hint: `See ${instanceLayout(options.rootDir).agentLog}`,
     });
   } finally {
     off();
+    child.unref();
+    reports.destroy();
   }
 }
 

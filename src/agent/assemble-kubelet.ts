@@ -1,0 +1,115 @@
+import type { ApiServer } from '../apiserver/api-server.ts';
+import type { RuntimeConnection } from '../cri/cri-client.ts';
+import { PodConfigFactory } from '../kubelet/container/container-config-factory.ts';
+import { ApiEventRecorder } from '../kubelet/events/event-recorder.ts';
+import { RuntimeContainerGC } from '../kubelet/gc/container-gc.ts';
+import { DefaultHookRunner } from '../kubelet/hooks/hook-runner.ts';
+import { CriImageManager } from '../kubelet/images/image-manager.ts';
+import { Kubelet } from '../kubelet/kubelet.ts';
+import { NftHostPortManager } from '../kubelet/network/host-port-manager.ts';
+import { readNodeFacts } from '../kubelet/node/node-facts.ts';
+import type { NodeSettings } from '../kubelet/ports.ts';
+import { DefaultProbeManager } from '../kubelet/prober/probe-manager.ts';
+import { startKubeletServer } from '../kubelet/server/kubelet-server.ts';
+import { ApiConfigObjects } from '../kubelet/volumes/config-objects.ts';
+import { HostMounter } from '../kubelet/volumes/mounter.ts';
+import { HostVolumeManager } from '../kubelet/volumes/volume-manager.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { InstanceLayout } from '../lib/instance.ts';
+import type { Logger } from '../lib/logger.ts';
+
+export interface KubeletAssembly {
+  readonly layout: InstanceLayout;
+  readonly nodeName: string;
+  readonly nodeIP: string;
+  readonly podCIDR: string;
+  readonly resolvConf: string;
+  readonly maxContainerRestartPeriodSeconds: number;
+  /** Where the kubelet's own HTTPS server listens. */
+  readonly listenHost: string;
+  readonly apiServer: Pick<ApiServer, 'client' | 'ca' | 'issueServingCert'>;
+  readonly runtime: RuntimeConnection;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** Puts the kubelet together from its parts, with its server listening. The caller starts it. */
+export async function assembleKubelet(given: KubeletAssembly): Promise<{
+  start(signal: AbortSignal): Promise<void>;
+  stop(): Promise<void>;
+}> {
+  const { layout, nodeName, nodeIP, clock } = given;
+  const { client } = given.apiServer;
+  const { runtime, images } = given.runtime;
+  const logger = given.logger.child({ component: 'kubelet' });
+  let kubelet: Kubelet;
+
+  const recorder = new ApiEventRecorder({ client, clock, logger, nodeName });
+  const probes = new DefaultProbeManager({
+    clock,
+    runtime,
+    recorder,
+    logger,
+    hostIP: nodeIP,
+    onVerdict: (podUID) => kubelet.wake(podUID),
+  });
+  const { cert, key } = given.apiServer.issueServingCert(`system:node:${nodeName}`, [nodeName, given.listenHost]);
+  const server = await startKubeletServer({
+    // Nobody knows the port before the kubelet, made below, has told it to the API server.
+    get lookup() {
+      return kubelet;
+    },
+    runtime,
+    probes,
+    tls: { cert, key, clientCA: given.apiServer.ca },
+    host: given.listenHost,
+    port: 0,
+    clock,
+    logger,
+  });
+
+  const node = await readNodeFacts({
+    nodeName,
+    hostIP: nodeIP,
+    kubeletPort: server.port,
+    rootDir: layout.rootDir,
+    podCIDR: given.podCIDR,
+  });
+  const settings: NodeSettings = {
+    nodeName,
+    hostIP: nodeIP,
+    podsDir: layout.podsDir,
+    podLogsDir: layout.podLogsDir,
+    cgroupParent: layout.cgroupParent,
+    resolvConf: given.resolvConf,
+    memoryCapacityBytes: node.memoryBytes,
+  };
+  const capacity = { cpuMillis: node.cpus * 1000, memoryBytes: node.memoryBytes };
+  const objects = new ApiConfigObjects(client);
+  const mounter = new HostMounter();
+  kubelet = new Kubelet({
+    client,
+    runtime,
+    images: new CriImageManager({ images, clock, recorder }),
+    probes,
+    hooks: new DefaultHookRunner({ runtime, clock }),
+    volumes: new HostVolumeManager({ settings, capacity, objects, mounter, clock }),
+    configs: new PodConfigFactory({ settings, capacity, objects, images, mounter }),
+    hostPorts: new NftHostPortManager(layout),
+    gc: new RuntimeContainerGC({ runtime, settings, clock, logger }),
+    recorder,
+    clock,
+    logger,
+    settings,
+    node,
+    owner: layout.id,
+    maxContainerRestartPeriodMs: given.maxContainerRestartPeriodSeconds * 1000,
+  });
+  return {
+    start: (signal) => kubelet.start(signal),
+    stop: async () => {
+      kubelet.stop();
+      await server.close();
+    },
+  };
+}

@@ -1,0 +1,208 @@
+import { existsSync } from 'node:fs';
+import { hostname, networkInterfaces } from 'node:os';
+import { NODES } from '../api/resources.ts';
+import { type ApiServer, startApiServer } from '../apiserver/api-server.ts';
+import type { KubeClient } from '../client/kube-client.ts';
+import { writeKubeconfig } from '../client/kubeconfig.ts';
+import { connectRuntime, type RuntimeConnection } from '../cri/cri-client.ts';
+import { ManagedContainerd } from '../cri/managed-containerd.ts';
+import { resolvePodCIDR } from '../kubelet/network/pod-cidr.ts';
+import { PodNetwork } from '../kubelet/network/pod-network.ts';
+import type { Clock } from '../lib/clock.ts';
+import { abortReason, errnoOf, messageOf, UserError } from '../lib/errors.ts';
+import { type InstanceLayout, instanceLayout } from '../lib/instance.ts';
+import type { Logger } from '../lib/logger.ts';
+import type { Random } from '../lib/random.ts';
+import { readAgentFile, removeAgentFile, runningAgent, writeAgentFile } from './agent-file.ts';
+import type { AgentOptions } from './agent-options.ts';
+import { assembleKubelet } from './assemble-kubelet.ts';
+import { tryLockInstance } from './instance-lock.ts';
+import { diskFull, prepareRootDir } from './prepare-root-dir.ts';
+
+export interface AgentDeps {
+  readonly clock: Clock;
+  readonly random: Random;
+  /** @param path the log file */
+  readonly logger: (path: string) => Logger;
+  /** Gives up starting; what was started is stopped again. */
+  readonly signal: AbortSignal;
+  /** Told of each step, for the screen. */
+  readonly onProgress: (text: string) => void;
+}
+
+/** A node that is Ready. */
+export interface RunningAgent {
+  readonly layout: InstanceLayout;
+  readonly nodeName: string;
+  /** URL of the API server. */
+  readonly server: string;
+  readonly podCIDR: string;
+  /** In process. */
+  readonly client: KubeClient;
+  readonly admin: ApiServer['admin'];
+  /** Ends the agent. Containers, and containerd, live on; the next agent of this root directory adopts them. */
+  stop(): Promise<void>;
+}
+
+const LOOPBACK = '127.0.0.1';
+
+/**
+ * Starts an agent: the API server, a private containerd (unless another runtime is named), the pods' network and the kubelet.
+ * Resolves once the node is Ready.
+ * @throws UserError for everything that the user can mend; nothing is left half done then, and what ran before still runs
+ */
+export async function startAgent(options: AgentOptions, deps: AgentDeps): Promise<RunningAgent> {
+  const { clock, random, signal } = deps;
+  requireRoot();
+  const layout = instanceLayout(options.rootDir);
+  if (!existsSync(options.resolvConf)) {
+    throw new UserError(`--resolv-conf: there is no file ${options.resolvConf}`);
+  }
+  const podCIDR = resolvePodCIDR(layout, options.podCIDR ?? readAgentFile(layout)?.podCIDR);
+  prepareRootDir(layout);
+  const lock = tryLockInstance(layout);
+  if (!lock) {
+    const other = runningAgent(layout);
+    throw new UserError(`an agent already runs on ${layout.rootDir}${other ? ` (pid ${other.pid})` : ''}`, {
+      hint: `Stop it with: kubelette down --root-dir ${layout.rootDir}`,
+    });
+  }
+  await using started = new AsyncDisposableStack();
+  started.defer(() => lock.release());
+  const logger = deps.logger(layout.agentLog);
+  try {
+    // Binds its port: when that is taken, nothing else has been touched yet.
+    const apiServer = await startApiServer({
+      database: layout.database,
+      pkiDir: layout.pkiDir,
+      port: options.port,
+      kubeletHost: LOOPBACK,
+      clock,
+      random,
+      logger: logger.child({ component: 'apiserver' }),
+    });
+    started.defer(() => apiServer.close());
+    const [runtime] = await Promise.all([
+      startRuntime(layout, podCIDR, options, deps, logger, started),
+      options.runtimeEndpoint === undefined ? setUpNetwork(layout, podCIDR, deps) : undefined,
+    ]);
+    const nodeName = nodeNameOf(hostname());
+    const kubelet = await assembleKubelet({
+      layout,
+      nodeName,
+      nodeIP: hostAddress(),
+      podCIDR,
+      resolvConf: options.resolvConf,
+      maxContainerRestartPeriodSeconds: options.maxContainerRestartPeriodSeconds,
+      listenHost: LOOPBACK,
+      apiServer,
+      runtime,
+      clock,
+      logger,
+    });
+    started.defer(() => kubelet.stop());
+    await kubelet.start(signal);
+    await nodeReady(apiServer.client, nodeName, signal);
+    writeKubeconfig(layout.kubeconfig, apiServer.admin);
+    const { runtimeEndpoint } = options;
+    writeAgentFile(layout, { server: apiServer.url, nodeName, podCIDR, ...(runtimeEndpoint && { runtimeEndpoint }) });
+    started.defer(() => removeAgentFile(layout));
+    const running = started.move();
+    return {
+      layout,
+      nodeName,
+      server: apiServer.url,
+      podCIDR,
+      client: apiServer.client,
+      admin: apiServer.admin,
+      stop: () => running.disposeAsync(),
+    };
+  } catch (error) {
+    if (signal.aborted) throw abortReason(signal);
+    if (errnoOf(error) === 'ENOSPC' || /database or disk is full/.test(messageOf(error))) {
+      throw diskFull(layout.rootDir, error);
+    }
+    logger.error({ error: messageOf(error), stack: (error as Error).stack }, 'the agent does not start');
+    throw error;
+  }
+}
+
+async function startRuntime(
+  layout: InstanceLayout,
+  podCIDR: string,
+  options: AgentOptions,
+  { clock, signal, onProgress }: AgentDeps,
+  logger: Logger,
+  started: AsyncDisposableStack,
+): Promise<RuntimeConnection> {
+  let endpoint = options.runtimeEndpoint;
+  if (endpoint === undefined) {
+    onProgress('starting containerd');
+    const { pauseImage, registryMirror } = options;
+    const containerd = new ManagedContainerd({ layout, podCIDR, pauseImage, registryMirror, clock, logger });
+    await containerd.start(signal);
+    endpoint = containerd.endpoint;
+    started.defer(() => containerd.detach());
+  }
+  const connection = connectRuntime({ endpoint, clock, logger });
+  started.defer(() => connection.close());
+  if (options.runtimeEndpoint !== undefined) {
+    try {
+      await connection.runtime.version({ signal, timeoutMs: 5000 });
+    } catch (error) {
+      throw new UserError(`--runtime-endpoint: no container runtime answers at ${endpoint}: ${messageOf(error)}`, {
+        cause: error,
+      });
+    }
+  }
+  return connection;
+}
+
+async function setUpNetwork(layout: InstanceLayout, podCIDR: string, { onProgress }: AgentDeps): Promise<void> {
+  const warnings = await new PodNetwork(layout, podCIDR).setUp();
+  for (const warning of warnings) onProgress(`warning: ${warning}`);
+}
+
+function requireRoot(): void {
+  if (process.platform !== 'linux') throw new UserError(`pods run on Linux only, and this is ${process.platform}`);
+  if (process.geteuid?.() !== 0) {
+    throw new UserError('the agent must run as root: it creates namespaces, mounts and network devices', {
+      hint: 'Run the same command with sudo.',
+    });
+  }
+}
+
+/** The node's name: the host's, as Kubernetes allows names (a DNS subdomain). */
+export function nodeNameOf(host: string): string {
+  const name = host
+    .toLowerCase()
+    .replace(/[^a-z0-9.-]/g, '-')
+    .slice(0, 253);
+  return name.replace(/^[-.]+|[-.]+$/g, '') || 'localhost';
+}
+
+/** The host's first IPv4 address that others can reach, or loopback. What pods on the host's network show as theirs. */
+function hostAddress(): string {
+  const external = Object.values(networkInterfaces())
+    .flatMap((addresses) => addresses ?? [])
+    .find(({ family, internal }) => family === 'IPv4' && !internal);
+  return external?.address ?? LOOPBACK;
+}
+
+/** Resolves when the node's condition Ready is True. */
+async function nodeReady(client: KubeClient, name: string, signal: AbortSignal): Promise<void> {
+  const { items, metadata } = await client.list(NODES, { fieldSelector: `metadata.name=${name}` });
+  const isReady = (node: (typeof items)[number]): boolean =>
+    node.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false;
+  if (items.some(isReady)) return;
+  const events = client.watch(NODES, {
+    fieldSelector: `metadata.name=${name}`,
+    resourceVersion: metadata.resourceVersion,
+    signal,
+  });
+  for await (const event of events) {
+    if (event.type === 'ERROR') break;
+    if (isReady(event.object)) return;
+  }
+  throw signal.aborted ? abortReason(signal) : new UserError(`the node ${name} does not become Ready`);
+}
