@@ -1,9 +1,10 @@
 import { expect, test } from 'vitest';
-import { afterFailure, decidePull, type PullBackOff, type PullDecision, type PullPolicy } from './decide-pull.ts';
+import type { BackOffEntry } from '../../lib/back-off.ts';
+import { afterFailure, decidePull, type PullDecision, type PullPolicy } from './decide-pull.ts';
 
-const failed: PullBackOff = { delayMs: 10_000, failedAt: 1_000 };
+const failed: BackOffEntry = { delayMs: 10_000, bumpedAt: 1_000 };
 
-test.each<[PullPolicy, boolean, PullBackOff | undefined, number, PullDecision]>([
+test.each<[PullPolicy, boolean, BackOffEntry | undefined, number, PullDecision]>([
   ['IfNotPresent', true, undefined, 0, { action: 'use' }],
   ['IfNotPresent', true, failed, 2_000, { action: 'use' }],
   ['IfNotPresent', false, undefined, 0, { action: 'pull' }],
@@ -19,7 +20,7 @@ test.each<[PullPolicy, boolean, PullBackOff | undefined, number, PullDecision]>(
 });
 
 test('the delay doubles from 10 s to 300 s', () => {
-  let backOff: PullBackOff | undefined;
+  let backOff: BackOffEntry | undefined;
   const delays: number[] = [];
   for (let now = 0; delays.length < 7; now += delays.at(-1)!) {
     backOff = afterFailure(backOff, now);
@@ -29,7 +30,7 @@ test('the delay doubles from 10 s to 300 s', () => {
 });
 
 test('a failure after a long time counts as the first', () => {
-  const old: PullBackOff = { delayMs: 300_000, failedAt: 0 };
+  const old: BackOffEntry = { delayMs: 300_000, bumpedAt: 0 };
   expect(afterFailure(old, 600_000).delayMs).toBe(300_000);
   expect(afterFailure(old, 600_001).delayMs).toBe(10_000);
 });

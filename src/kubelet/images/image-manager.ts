@@ -1,15 +1,16 @@
 import type { Container, Pod } from '../../api/generated/types.ts';
 import type { PodSandboxConfig } from '../../cri/generated/cri.ts';
 import type { ImageService } from '../../cri/runtime-service.ts';
+import type { BackOffEntry } from '../../lib/back-off.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { isAbort, messageOf } from '../../lib/errors.ts';
+import { goDuration } from '../../lib/go-duration.ts';
 import type { EventRecorder, ImageManager, Outcome, WaitingReason } from '../ports.ts';
-import { afterFailure, backOffEnd, decidePull, isForgotten, type PullBackOff, type PullPolicy } from './decide-pull.ts';
-import { goDuration } from './go-duration.ts';
+import { afterFailure, backOffEnd, decidePull, isForgotten, type PullPolicy } from './decide-pull.ts';
 import { parseImageName } from './image-name.ts';
 import { type PullEvent, SharedPulls } from './shared-pulls.ts';
 
-interface FailedPull extends PullBackOff {
+interface FailedPull extends BackOffEntry {
   /** `ErrImagePull: why`, as the waiting message of the back-off quotes it. */
   readonly why: string;
 }

@@ -2,7 +2,7 @@ import type { EnvVar, ExecAction } from '../../api/generated/types.ts';
 import { CriError } from '../../cri/cri-error.ts';
 import type { RuntimeService } from '../../cri/runtime-service.ts';
 import { messageOf } from '../../lib/errors.ts';
-import { goDuration } from '../images/go-duration.ts';
+import { goDuration } from '../../lib/go-duration.ts';
 import { type Attempt, type AttemptInput, MAX_OUTPUT_BYTES } from './attempt.ts';
 
 /** Exit code 0 is success. The runtime keeps the time-out, so our own lag cannot make it fail. */

@@ -2,7 +2,7 @@ import { type ClientHttp2Session, connect, constants } from 'node:http2';
 import type { GRPCAction } from '../../api/generated/types.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { messageOf } from '../../lib/errors.ts';
-import { goDuration } from '../images/go-duration.ts';
+import { goDuration } from '../../lib/go-duration.ts';
 import type { Attempt, AttemptInput } from './attempt.ts';
 import { joinHostPort } from './probe-target.ts';
 
