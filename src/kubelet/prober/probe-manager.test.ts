@@ -166,7 +166,7 @@ describe('ProbeManager', () => {
     expect(manager.verdict('u', 'b', 'liveness')).toBe('success');
     const [current, killer] = manager.records('u');
     expect(current).toMatchObject({ containerId: 'b', verdict: 'success', nextAt: EPOCH + 6000 });
-    expect(killer).toMatchObject({ containerId: 'a', verdict: 'failure', nextAt: undefined });
+    expect(killer).toMatchObject({ containerId: 'a', verdict: 'failure', consecutive: 2, nextAt: undefined });
     expect(killer!.results.map((r) => r.at)).toEqual([EPOCH + 1000, EPOCH]);
   });
 

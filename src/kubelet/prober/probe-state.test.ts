@@ -56,6 +56,18 @@ describe('probe state', () => {
     expect(verdicts('readiness', 'fsfs', 1, 1)).toBe('fsfs');
   });
 
+  it('counts what speaks against the verdict and, of a failure, what led to it', () => {
+    const counts = (type: ProbeType, results: string): number[] => {
+      let state = initialProbeState(type);
+      return [...results].map((letter) => {
+        state = nextProbeState(type, { failureThreshold: 2, successThreshold: 2 }, state, RESULTS[letter]!);
+        return state.consecutive;
+      });
+    };
+    expect(counts('readiness', 'ffsfsssffuf')).toEqual([1, 2, 1, 1, 1, 0, 0, 1, 2, 2, 3]);
+    expect(counts('liveness', 'sfsff')).toEqual([0, 1, 0, 1, 2]);
+  });
+
   it('keeps what was published until enough results contradict it', () => {
     expect(verdicts('readiness', 'fff', 3, 1, 'success')).toBe('ssf');
     expect(initialProbeState('startup', 'success').resting).toBe(true);

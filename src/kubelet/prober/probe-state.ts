@@ -4,9 +4,9 @@ import type { ProbeType, ProbeVerdict } from '../ports.ts';
 /** What is known of one probe of one container instance. */
 export interface ProbeState {
   readonly verdict: ProbeVerdict;
-  /** Results in a row that differ from the verdict. */
+  /** Results in a row that differ from the verdict or, while none does and it is `failure`, that led to it and uphold it. */
   readonly consecutive: number;
-  /** What those results were; undefined when `consecutive` is 0. */
+  /** What those results were when they differ from the verdict. */
   readonly against: 'success' | 'failure' | undefined;
   /** No more checks of this container instance. */
   readonly resting: boolean;
@@ -37,11 +37,15 @@ export function nextProbeState(
   result: 'success' | 'failure' | 'unknown',
 ): ProbeState {
   if (result === 'unknown' || state.resting) return state;
-  if (result === state.verdict) return { ...state, consecutive: 0, against: undefined };
+  if (result === state.verdict) {
+    const upheld = state.against === undefined ? state.consecutive + 1 : 1;
+    return { ...state, consecutive: result === 'failure' ? upheld : 0, against: undefined };
+  }
   const consecutive = state.against === result ? state.consecutive + 1 : 1;
   const needed = result === 'success' ? thresholds.successThreshold : thresholds.failureThreshold;
   if (consecutive < needed) return { ...state, consecutive, against: result };
-  return { verdict: result, consecutive: 0, against: undefined, resting: rests(type, result) };
+  const led = result === 'failure' ? consecutive : 0;
+  return { verdict: result, consecutive: led, against: undefined, resting: rests(type, result) };
 }
 
 /**
