@@ -1,127 +1,153 @@
 import type { KubeObject, Resource } from '../api/resources.ts';
+import { hasReason } from '../api/status-error.ts';
 import type { Clock } from '../lib/clock.ts';
 import { isAbort, messageOf } from '../lib/errors.ts';
 import type { Logger } from '../lib/logger.ts';
-import type { KubeClient, ListOptions } from './kube-client.ts';
+import type { KubeClient } from './kube-client.ts';
+
+/** Told of every change, in order. Must not block; what they throw is logged. */
+export interface InformerHandlers<T> {
+  add?(object: T): void;
+  update?(object: T, old: T): void;
+  /** @param object the last state that was seen */
+  delete?(object: T): void;
+}
 
 export interface InformerOptions<T extends KubeObject> {
   readonly client: KubeClient;
   readonly resource: Resource<T>;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly select?: Pick<ListOptions, 'namespace' | 'labelSelector' | 'fieldSelector'>;
-  /** Called synchronously, in order; must not throw. An object that was replaced by another of its name is deleted, then added. */
-  readonly onSet: (object: T, before: T | undefined) => void;
-  /** @param isLastState false when the deletion was missed: `object` is what was known before */
-  readonly onDelete: (object: T, isLastState: boolean) => void;
+  /** All namespaces when absent. */
+  readonly namespace?: string | undefined;
+  readonly labelSelector?: string | undefined;
+  readonly fieldSelector?: string | undefined;
 }
 
-const FIRST_RETRY_MS = 200;
-const MAX_RETRY_MS = 10_000;
+const FIRST_DELAY_MS = 250;
+const MAX_DELAY_MS = 30_000;
 
-/** A local copy of a collection that follows the API server: lists, watches, and lists again when the watch cannot go on. */
+/**
+ * Keeps a copy of a resource's objects up to date: a list, then a watch from there; a broken watch is taken up where it ended, a
+ * compacted one by listing again, and what changed in between is told as if it had been seen. Nobody sees an object go backwards.
+ */
 export class Informer<T extends KubeObject> {
+  /** Resolves when the first list is in the store and its handlers were told. */
+  readonly synced: Promise<void>;
   private readonly options: InformerOptions<T>;
   private readonly objects = new Map<string, T>();
-  private readonly synced = Promise.withResolvers<void>();
-  private isSynced = false;
+  private readonly handlers = new Set<InformerHandlers<T>>();
+  private markSynced = (): void => {};
+  private resourceVersion: string | undefined;
+  private delayMs = 0;
 
   constructor(options: InformerOptions<T>) {
     this.options = options;
+    this.synced = new Promise((resolve) => {
+      this.markSynced = resolve;
+    });
   }
 
-  /** Follows until the signal aborts. Resolves once the first list is in, or the signal aborts. */
-  start(signal: AbortSignal): Promise<void> {
-    signal.addEventListener('abort', () => this.synced.resolve(), { once: true });
-    void this.follow(signal);
-    return this.synced.promise;
-  }
-
-  get hasSynced(): boolean {
-    return this.isSynced;
+  /** What is known of this object. */
+  get(name: string, namespace?: string): T | undefined {
+    return this.objects.get(keyOf({ name, namespace }));
   }
 
   list(): T[] {
     return [...this.objects.values()];
   }
 
-  get(name: string, namespace = ''): T | undefined {
-    return this.objects.get(`${namespace}/${name}`);
+  /** Objects that are known already are told as added. @returns how to stop hearing */
+  addHandlers(handlers: InformerHandlers<T>): () => void {
+    this.handlers.add(handlers);
+    for (const object of this.objects.values()) this.tell(handlers, (h) => h.add?.(object));
+    return () => this.handlers.delete(handlers);
   }
 
-  private async follow(signal: AbortSignal): Promise<void> {
+  /** Runs until the signal aborts; never rejects. */
+  async run(signal: AbortSignal): Promise<void> {
     const { clock, logger, resource } = this.options;
-    let version: string | undefined;
-    let retryMs = FIRST_RETRY_MS;
     while (!signal.aborted) {
       try {
-        if (version === undefined) version = await this.listAll();
-        const next = await this.watchFrom(version, signal);
-        if (next !== version) retryMs = FIRST_RETRY_MS;
-        version = next;
+        if (this.resourceVersion === undefined) await this.relist();
+        if (signal.aborted) return;
+        await this.follow(signal);
       } catch (error) {
-        if (signal.aborted || isAbort(error)) return;
-        logger.debug({ resource: resource.plural, error: messageOf(error) }, 'watch broke, listing again');
-        version = undefined;
+        if (isAbort(error)) return;
+        if (hasReason(error, 'Expired') || hasReason(error, 'Gone')) this.resourceVersion = undefined;
+        this.delayMs = Math.min(MAX_DELAY_MS, this.delayMs === 0 ? FIRST_DELAY_MS : this.delayMs * 2);
+        logger.warn(
+          { resource: resource.plural, error: messageOf(error), retryMs: this.delayMs },
+          'informer lost its watch',
+        );
+        await clock.sleep(this.delayMs, signal).catch(() => {});
       }
-      // A server that ends every watch at once must not make us spin.
-      try {
-        await clock.sleep(retryMs, signal);
-      } catch {
-        return;
-      }
-      retryMs = Math.min(retryMs * 2, MAX_RETRY_MS);
     }
   }
 
-  private async listAll(): Promise<string> {
-    const { client, resource, select } = this.options;
-    const { items, metadata } = await client.list(resource, select);
-    const listed = new Set(items.map(keyOf));
-    for (const [key, old] of this.objects) {
-      if (listed.has(key)) continue;
-      this.objects.delete(key);
-      this.options.onDelete(old, false);
+  private async relist(): Promise<void> {
+    const { client, resource, namespace, labelSelector, fieldSelector } = this.options;
+    const list = await client.list(resource, { namespace, labelSelector, fieldSelector });
+    const seen = new Set<string>();
+    for (const object of list.items) {
+      seen.add(keyOf(object.metadata));
+      this.put(object);
     }
-    for (const item of items) this.put(item);
-    this.isSynced = true;
-    this.synced.resolve();
-    return metadata.resourceVersion ?? '';
+    for (const [key, object] of this.objects) if (!seen.has(key)) this.remove(object);
+    this.resourceVersion = list.metadata.resourceVersion ?? '0';
+    this.delayMs = 0;
+    this.markSynced();
   }
 
-  /** @returns where to go on, or undefined when only a new list helps */
-  private async watchFrom(start: string, signal: AbortSignal): Promise<string | undefined> {
-    const { client, resource, select } = this.options;
-    let version = start;
-    const watch = client.watch(resource, { ...select, resourceVersion: version, allowWatchBookmarks: true, signal });
-    for await (const event of watch) {
-      if (event.type === 'ERROR') return undefined;
-      const { object } = event;
-      version = object.metadata.resourceVersion ?? version;
-      if (event.type === 'DELETED') {
-        this.objects.delete(keyOf(object));
-        this.options.onDelete(object, true);
-      } else if (event.type !== 'BOOKMARK') this.put(object);
+  /** One watch, from where we stand, until it ends. */
+  private async follow(signal: AbortSignal): Promise<void> {
+    const { client, resource, namespace, labelSelector, fieldSelector } = this.options;
+    const { resourceVersion } = this;
+    const watch = { namespace, labelSelector, fieldSelector, resourceVersion, allowWatchBookmarks: true, signal };
+    for await (const event of client.watch(resource, watch)) {
+      if (event.type === 'ERROR') {
+        // Whatever went wrong, a new list puts it right.
+        this.resourceVersion = undefined;
+        if (event.object.code === 410) return;
+        throw new Error(event.object.message ?? 'the watch failed');
+      }
+      if (event.type === 'DELETED') this.remove(event.object);
+      else if (event.type !== 'BOOKMARK') this.put(event.object);
+      this.resourceVersion = event.object.metadata.resourceVersion ?? this.resourceVersion;
+      this.delayMs = 0;
     }
-    return version;
   }
 
   private put(object: T): void {
-    const key = keyOf(object);
-    let before = this.objects.get(key);
-    if (before && before.metadata.uid !== object.metadata.uid) {
-      this.objects.delete(key);
-      this.options.onDelete(before, false);
-      before = undefined;
+    const key = keyOf(object.metadata);
+    const old = this.objects.get(key);
+    if (old && old.metadata.uid !== object.metadata.uid) {
+      // Deleted and created anew while nobody looked.
+      this.remove(old);
+      this.put(object);
+      return;
     }
-    if (before?.metadata.resourceVersion !== undefined) {
-      if (before.metadata.resourceVersion === object.metadata.resourceVersion) return;
-    }
+    if (old?.metadata.resourceVersion === object.metadata.resourceVersion && old) return;
     this.objects.set(key, object);
-    this.options.onSet(object, before);
+    for (const handlers of this.handlers) {
+      this.tell(handlers, (h) => (old ? h.update?.(object, old) : h.add?.(object)));
+    }
+  }
+
+  private remove(object: T): void {
+    if (!this.objects.delete(keyOf(object.metadata))) return;
+    for (const handlers of this.handlers) this.tell(handlers, (h) => h.delete?.(object));
+  }
+
+  private tell(handlers: InformerHandlers<T>, call: (handlers: InformerHandlers<T>) => void): void {
+    try {
+      call(handlers);
+    } catch (error) {
+      this.options.logger.error({ error, resource: this.options.resource.plural }, 'an informer handler failed');
+    }
   }
 }
 
-function keyOf(object: KubeObject): string {
-  return `${object.metadata.namespace ?? ''}/${object.metadata.name ?? ''}`;
+function keyOf({ namespace, name }: { namespace?: string | undefined; name?: string | undefined }): string {
+  return namespace ? `${namespace}/${name}` : (name ?? '');
 }

@@ -55,8 +55,12 @@ export class Exchange {
 
   /** Sends JSON text. */
   sendText(code: number, text: string, contentType: string): void {
-    this.writeHead(code, contentType, Buffer.byteLength(text));
-    this.response.end(this.method === 'HEAD' ? '' : text);
+    this.sendBytes(code, Buffer.from(text, 'utf8'), contentType);
+  }
+
+  sendBytes(code: number, bytes: Buffer, contentType: string): void {
+    this.writeHead(code, contentType, bytes.length);
+    this.response.end(this.method === 'HEAD' ? undefined : bytes);
   }
 
   /** Sends a value in the representation that was negotiated. */

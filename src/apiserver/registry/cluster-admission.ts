@@ -45,7 +45,7 @@ export class ClusterAdmission implements Admission {
     }
   }
 
-  admitCreate({ resource }: ResourceDefinition, object: KubeObject, warn: (text: string) => void): void {
+  admitCreate({ resource }: ResourceDefinition, object: KubeObject): void {
     const { namespace, name = '' } = object.metadata;
     if (resource.namespaced) {
       const found = this.find(NAMESPACES, namespace!);
@@ -69,7 +69,6 @@ export class ClusterAdmission implements Admission {
     }
     if (resource.plural === PODS.plural) {
       admitPod(object as Pod, (account) => this.find(SERVICEACCOUNTS, `${namespace}/${account}`) as ServiceAccount);
-      void warn;
     }
   }
 

@@ -3,7 +3,7 @@ import { applyDefaults } from '../../api/defaults.ts';
 import type { DeleteOptions, Preconditions } from '../../api/generated/types.ts';
 import type { KubeObject } from '../../api/resources.ts';
 import { formatTime, parseTime } from '../../api/time.ts';
-import { type FieldError, invalidError } from '../../api/validation/field-error.ts';
+import { type FieldError, forbidden, invalidError } from '../../api/validation/field-error.ts';
 import { validate, validateUpdate } from '../../api/validation/validate.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Random } from '../../lib/random.ts';
@@ -68,7 +68,7 @@ export interface Deleted {
 /** What depends on other objects: who may come and go, and what follows from it. */
 export interface Admission {
   /** Fills in and refuses. @throws ApiStatusError */
-  admitCreate(definition: ResourceDefinition, object: KubeObject, warn: (text: string) => void): void;
+  admitCreate(definition: ResourceDefinition, object: KubeObject): void;
   /** @throws ApiStatusError 403 */
   admitDelete(definition: ResourceDefinition, object: KubeObject): void;
   /** An object was created, marked for deletion, or is gone. May write. */
@@ -222,9 +222,12 @@ export class Registry {
       delete metadata[field];
     }
     applyDefaults(resource, object);
-    this.admission.admitCreate(definition, object, options.warn ?? (() => {}));
+    this.admission.admitCreate(definition, object);
     strategy.prepareForCreate?.(object);
-    refuseInvalid(definition, object, validate(resource, object));
+    const unsupported = strategy.unsupported?.(object) ?? [];
+    const refused = unsupported.filter(({ refuse }) => refuse).map(({ field, why }) => forbidden(field, why));
+    refuseInvalid(definition, object, [...validate(resource, object), ...refused]);
+    for (const { field, why, refuse } of unsupported) if (!refuse) options.warn?.(`${field}: ${why}`);
 
     let key = keyOf(definition, namespace, metadata.name!);
     for (let attempt = 1; this.store.get(collection, key); attempt++) {
@@ -265,7 +268,7 @@ export class Registry {
     if (options.prepare) options.prepare(object, old);
     else if (options.status) keepAllButStatus(object, old);
     else strategy.prepareForUpdate?.(object, old);
-    if (!options.status) refuseInvalid(definition, object, validateUpdate(resource, object, old));
+    if (!options.status && !options.prepare) refuseInvalid(definition, object, validateUpdate(resource, object, old));
 
     if (sameButVersion(object, old)) return before;
     if (isDone(definition, object)) {

@@ -1,10 +1,13 @@
 import type { KubeObject, Resource } from '../../api/resources.ts';
+import type { UnsupportedField } from '../../api/unsupported.ts';
 import type { TableDefinition } from '../printers/table-definition.ts';
 
 /** What is particular about a resource when it is written. Hooks change the object that they are given. */
 export interface Strategy {
   /** Drops what a client may not set and sets what only the server knows. */
   prepareForCreate?(object: KubeObject): void;
+  /** What a new object asks for that is not carried out. */
+  unsupported?(object: KubeObject): readonly UnsupportedField[];
   /** Takes over from `old` what this request may not change. */
   prepareForUpdate?(object: KubeObject, old: KubeObject): void;
   /**

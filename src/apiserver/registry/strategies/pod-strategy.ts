@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Pod } from '../../../api/generated/types.ts';
 import { computeQOSClass } from '../../../api/qos.ts';
+import { unsupportedPodFields } from '../../../api/unsupported.ts';
 import type { Strategy } from '../resource-definition.ts';
 
 /** Source: pkg/registry/core/pod/strategy.go */
@@ -10,6 +11,8 @@ export const podStrategy: Strategy = {
     pod.metadata.generation = 1;
     pod.status = { phase: 'Pending', qosClass: computeQOSClass(pod) };
   },
+
+  unsupported: (object) => unsupportedPodFields(object as Pod),
 
   prepareForUpdate(object, old) {
     const [pod, before] = [object as Pod, old as Pod];

@@ -1,0 +1,137 @@
+import { getCondition } from '../api/conditions.ts';
+import type { Binding, Event, Pod } from '../api/generated/types.ts';
+import { EVENTS, NODES, PODS, type Resource } from '../api/resources.ts';
+import { hasReason } from '../api/status-error.ts';
+import { formatTime } from '../api/time.ts';
+import { Informer } from '../client/informer.ts';
+import type { KubeClient } from '../client/kube-client.ts';
+import type { Clock } from '../lib/clock.ts';
+import { messageOf } from '../lib/errors.ts';
+import type { Logger } from '../lib/logger.ts';
+import { chooseNode, type Placement } from './choose-node.ts';
+
+export interface SchedulerOptions {
+  readonly client: KubeClient;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+const COMPONENT = 'default-scheduler';
+const RETRY_MS = 1000;
+const POD_BINDINGS = PODS as Resource as Resource<Binding>;
+
+/**
+ * Gives every pod without a node one, as soon as it appears, and again when nodes change. A pod that fits nowhere says so in its
+ * condition PodScheduled and in an event, once for each reason.
+ */
+export class Scheduler {
+  private readonly options: SchedulerOptions;
+  private readonly pods: Informer<Pod>;
+  private readonly nodes;
+  /** Pods that are being bound. */
+  private readonly busy = new Set<string>();
+  private eventSerial = 0;
+  private signal: AbortSignal | undefined;
+
+  constructor(options: SchedulerOptions) {
+    this.options = options;
+    this.pods = new Informer({ ...options, resource: PODS, fieldSelector: 'spec.nodeName=' });
+    this.nodes = new Informer({ ...options, resource: NODES });
+  }
+
+  /** Runs until the signal aborts; never rejects. */
+  async run(signal: AbortSignal): Promise<void> {
+    this.signal = signal;
+    const all = (): void => {
+      for (const pod of this.pods.list()) this.place(pod);
+    };
+    this.nodes.addHandlers({ add: all, update: all });
+    const nodes = this.nodes.run(signal);
+    await Promise.race([this.nodes.synced, nodes]);
+    this.pods.addHandlers({ add: (pod) => this.place(pod), update: (pod) => this.place(pod) });
+    await Promise.all([nodes, this.pods.run(signal)]);
+  }
+
+  private place(pod: Pod): void {
+    const { uid = '', deletionTimestamp } = pod.metadata;
+    if (pod.spec.nodeName || deletionTimestamp || this.busy.has(uid)) return;
+    const placement = chooseNode(pod, this.nodes.list());
+    if (
+      'unschedulable' in placement &&
+      getCondition(pod.status?.conditions, 'PodScheduled')?.message === placement.unschedulable
+    ) {
+      return;
+    }
+    this.busy.add(uid);
+    void this.attempt(pod, placement).then((settled) => {
+      this.busy.delete(uid);
+      const current = this.pods.get(pod.metadata.name!, pod.metadata.namespace);
+      if (!settled && current) this.place(current);
+    });
+  }
+
+  /** @returns whether the pod needs no other look until it or a node changes */
+  private async attempt(pod: Pod, placement: Placement): Promise<boolean> {
+    const { clock, logger } = this.options;
+    try {
+      if ('node' in placement) await this.bind(pod, placement.node);
+      else await this.report(pod, placement.unschedulable);
+      return 'node' in placement;
+    } catch (error) {
+      // Gone, or placed by someone else.
+      if (hasReason(error, 'NotFound') || hasReason(error, 'Conflict')) return true;
+      logger.warn({ pod: pod.metadata.name, error: messageOf(error) }, 'scheduling failed');
+      await clock.sleep(RETRY_MS, this.signal).catch(() => {});
+      return this.signal?.aborted ?? false;
+    }
+  }
+
+  private async bind(pod: Pod, node: string): Promise<void> {
+    const { name, namespace, uid } = pod.metadata;
+    const binding: Binding = { metadata: { name, namespace, uid }, target: { kind: 'Node', name: node } };
+    await this.options.client.create(POD_BINDINGS, binding, { subresource: 'binding' });
+    await this.record(pod, 'Normal', 'Scheduled', `Successfully assigned ${namespace}/${name} to ${node}`, 'Binding');
+  }
+
+  private async report(pod: Pod, message: string): Promise<void> {
+    const { client, clock } = this.options;
+    const { name = '', namespace } = pod.metadata;
+    const condition = {
+      type: 'PodScheduled',
+      status: 'False',
+      reason: 'Unschedulable',
+      message,
+      lastTransitionTime: formatTime(clock.now()),
+      ...(pod.metadata.generation === undefined ? {} : { observedGeneration: pod.metadata.generation }),
+    };
+    await client.patch(
+      PODS,
+      { name, namespace },
+      'strategic',
+      { status: { conditions: [condition] } },
+      { subresource: 'status' },
+    );
+    await this.record(pod, 'Warning', 'FailedScheduling', message, 'Scheduling');
+  }
+
+  private async record(pod: Pod, type: string, reason: string, message: string, action: string): Promise<void> {
+    const { client, clock } = this.options;
+    const { name, namespace, uid, resourceVersion } = pod.metadata;
+    const now = formatTime(clock.now());
+    const unique = (BigInt(Math.floor(clock.now())) * 1_000_000n + BigInt(this.eventSerial++ % 1_000_000)).toString(16);
+    const event: Event = {
+      metadata: { name: `${name}.${unique}`, namespace },
+      involvedObject: { kind: 'Pod', apiVersion: 'v1', namespace, name, uid, resourceVersion },
+      type,
+      reason,
+      message,
+      action,
+      count: 1,
+      firstTimestamp: now,
+      lastTimestamp: now,
+      source: { component: COMPONENT },
+      reportingComponent: COMPONENT,
+    };
+    await client.create(EVENTS, event);
+  }
+}
