@@ -95,9 +95,12 @@ export class Kubelet implements PodLookup {
       resource: PODS,
       clock,
       logger,
-      select: { fieldSelector: `spec.nodeName=${settings.nodeName}` },
-      onSet: (pod) => this.onPod(pod),
-      onDelete: (pod, isLastState) => this.onPodGone(pod, isLastState),
+      fieldSelector: `spec.nodeName=${settings.nodeName}`,
+    });
+    this.informer.addHandlers({
+      add: (pod) => this.onPod(pod),
+      update: (pod) => this.onPod(pod),
+      delete: (pod) => this.onPodGone(pod),
     });
     this.reporter = new NodeReporter({ client, runtime, clock, logger, facts: options.node });
   }
@@ -113,7 +116,8 @@ export class Kubelet implements PodLookup {
     const own = this.stopping.signal;
     // Nothing may be started before it is known what runs already.
     await Promise.all([this.reporter.start(own), this.pleg.start(own)]);
-    await this.informer.start(own);
+    void this.informer.run(own);
+    await Promise.race([this.informer.synced, aborted(own)]);
     if (own.aborted) return;
     this.isReady = true;
     for (const pod of this.informer.list()) this.onPod(pod);
@@ -191,10 +195,10 @@ export class Kubelet implements PodLookup {
     else this.look(new PodWorker({ pod, parts: this.parts, onDone: (uid) => this.onDone(uid) }));
   }
 
-  private onPodGone(pod: Pod, isLastState: boolean): void {
+  private onPodGone(pod: Pod): void {
     const worker = this.workers.get(pod.metadata.uid ?? '');
     if (!worker) return;
-    worker.removed(isLastState ? pod : undefined);
+    worker.removed();
     if (worker.done) this.workers.delete(worker.podUID);
     this.statuses.forget(worker.podUID);
   }
@@ -240,6 +244,14 @@ function orphanPod(identity: PodIdentity, containers: readonly ContainerRuntimeS
     metadata: { name: identity.name, namespace: identity.namespace, uid: identity.podUID },
     spec: { containers: [...names].map((name) => ({ name })) },
   };
+}
+
+/** Resolves when the signal aborts. */
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
 }
 
 function restartBackOff(maxMs: number | undefined): BackOffPolicy {

@@ -125,6 +125,7 @@ export class PodWorker {
     this.isGone = options.orphan ?? false;
     const phase = pod.status?.phase;
     this.isFrozen = this.isGone || phase === 'Succeeded' || phase === 'Failed';
+    this.forced = this.isGone;
     if (this.isGone) this.endReason = 'Orphaned';
     else if (this.isFrozen) this.endReason = 'Finished';
     const startTime = parseTime(pod.status?.startTime);
@@ -172,12 +173,12 @@ export class PodWorker {
     this.wake();
   }
 
-  /** The object is gone from the API server. @param last its last state, if it was seen */
-  removed(last?: Pod): void {
+  /** The object is gone from the API server. */
+  removed(): void {
     if (this.isGone) return;
     this.isGone = true;
     // Only we delete a pod that runs, unless with force; then nobody waits for it any more.
-    if (last) this.forced = true;
+    this.forced = true;
     this.endReason ??= 'Deleted';
     this.noteDeletion();
     this.cleanUpWanted.open();
