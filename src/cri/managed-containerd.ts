@@ -76,7 +76,8 @@ export class ManagedContainerd {
     const programs = findContainerdPrograms();
     const { root, state } = layout.containerd;
     await Promise.all([layout.runDir, root, state].map((dir) => mkdir(dir, { recursive: true, mode: 0o711 })));
-    const [changed] = await Promise.all([this.writeConfig(programs), writeCniConfig(layout, podCIDR)]);
+    await writeCniConfig(layout, podCIDR);
+    const changed = await this.writeConfig(programs);
     this.process = findContainerd(layout);
     if (this.process && changed) {
       this.logger.info({ pid: this.process.pid }, 'containerd runs with another configuration; starting it again');
