@@ -1,0 +1,137 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { applyDefaults } from '../../api/defaults.ts';
+import type { ContainerStateTerminated, ContainerStatus, Pod, PodStatus } from '../../api/generated/types.ts';
+import { PODS } from '../../api/resources.ts';
+import { parseTime } from '../../api/time.ts';
+import type { ProbeType, ProbeVerdict } from '../ports.ts';
+import type { ContainerRuntimeStatus, PodRuntimeStatus } from '../runtime-status.ts';
+import type { Waiting } from '../sync/compute-pod-actions.ts';
+import { generatePodStatus, type PodStatusInput } from './generate-pod-status.ts';
+
+interface Trace {
+  readonly manifest: string;
+  readonly watch: readonly {
+    readonly at: number;
+    readonly type: string;
+    readonly deleting: boolean;
+    readonly status: PodStatus;
+  }[];
+}
+
+const TRACES = JSON.parse(
+  readFileSync(new URL('../../../test/data/kubelet-traces.json', import.meta.url), 'utf8'),
+) as Record<string, Trace>;
+
+/**
+ * Where the records differ from ours on purpose:
+ * - the mount of the service account's token, which pods of this test have not;
+ * - `resources.limits.memory` 9007199254740988Ki, what the cgroup of a pod without a limit reads as;
+ * - podIP, which upstream leaves out of the first status after PodReadyToStartContainers became True.
+ */
+function normalized(status: PodStatus): PodStatus {
+  const copy = structuredClone(status);
+  for (const c of [...(copy.containerStatuses ?? []), ...(copy.initContainerStatuses ?? [])]) {
+    const mounts = (c.volumeMounts ?? []).filter((m) => !m.name.startsWith('kube-api-access'));
+    if (mounts.length > 0) c.volumeMounts = mounts;
+    else delete c.volumeMounts;
+  }
+  if (copy.resources?.limits?.memory === '9007199254740988Ki') copy.resources = {};
+  const hasNetwork = copy.conditions?.some((c) => c.type === 'PodReadyToStartContainers' && c.status === 'True');
+  if (hasNetwork && copy.podIP === undefined) {
+    copy.podIP = 'POD_IP';
+    copy.podIPs = [{ ip: 'POD_IP' }];
+  }
+  return copy;
+}
+
+/** The runtime's view, and everything else, that leads to a recorded status. */
+function derive(pod: Pod, recorded: PodStatus, previous: PodStatus, deleting: boolean): PodStatusInput {
+  const containers: ContainerRuntimeStatus[] = [];
+  const waiting = new Map<string, Waiting>();
+  const verdicts = new Map<string, ProbeVerdict>();
+  const condition = (type: string) => recorded.conditions?.find((c) => c.type === type);
+  const statuses = [...(recorded.initContainerStatuses ?? []), ...(recorded.containerStatuses ?? [])];
+  for (const s of statuses) {
+    if (s.state?.waiting && !['ContainerCreating', 'PodInitializing'].includes(s.state.waiting.reason ?? '')) {
+      waiting.set(s.name, s.state.waiting as Waiting);
+    }
+    if (!s.containerID) continue;
+    const end = s.state?.terminated ?? (s.state?.waiting ? s.lastState?.terminated : undefined);
+    containers.push(instance(s, s.restartCount, end));
+    const last = s.lastState?.terminated;
+    if (last && last.containerID !== s.containerID) containers.push(instance(s, s.restartCount - 1, last));
+    verdicts.set(`${idOf(s.containerID)} startup`, s.started ? 'success' : 'unknown');
+    verdicts.set(`${idOf(s.containerID)} readiness`, s.ready ? 'success' : 'unknown');
+  }
+  const ready = condition('PodReadyToStartContainers')?.status === 'True';
+  const status: PodRuntimeStatus = {
+    podUID: 'UID',
+    namespace: 'NS',
+    name: 'p',
+    sandboxes: [{ id: 's', attempt: 0, ready, createdAt: 0, ips: ready ? ['POD_IP'] : [], hostNetwork: false }],
+    containers,
+  };
+  const running = statuses.some((s) => s.state?.running);
+  const isOver = recorded.phase === 'Succeeded' || recorded.phase === 'Failed';
+  return {
+    pod: { ...pod, metadata: { ...pod.metadata, generation: recorded.observedGeneration! } },
+    status,
+    previous,
+    waiting,
+    verdict: (id: string, type: ProbeType) => verdicts.get(`${id} ${type}`) ?? 'success',
+    starting: new Set(),
+    stage: isOver ? 'terminated' : deleting ? 'terminating' : 'syncing',
+    deadlineExceeded: recorded.reason === 'DeadlineExceeded' || (running && condition('Ready')?.reason === 'PodFailed'),
+    hostIP: 'POD_IP',
+    now: Math.max(...(recorded.conditions ?? []).map((c) => parseTime(c.lastTransitionTime) ?? 0)),
+  };
+}
+
+function instance(
+  s: ContainerStatus,
+  restartCount: number,
+  end: ContainerStateTerminated | undefined,
+): ContainerRuntimeStatus {
+  const time = (text: string | undefined): number => parseTime(text) ?? 0;
+  return {
+    id: idOf(end?.containerID ?? s.containerID!),
+    name: s.name,
+    sandboxId: 's',
+    state: end ? 'exited' : 'running',
+    restartCount,
+    hash: '',
+    createdAt: restartCount,
+    startedAt: time(end?.startedAt ?? s.state?.running?.startedAt),
+    finishedAt: time(end?.finishedAt),
+    exitCode: end?.exitCode ?? 0,
+    reason: end?.reason ?? '',
+    message: end?.message ?? '',
+    image: s.image,
+    imageRef: s.imageID,
+    logPath: '',
+  };
+}
+
+function idOf(containerID: string): string {
+  return containerID.replace('containerd://', '');
+}
+
+function podOf(trace: Trace): Pod {
+  const pod = parse(trace.manifest) as Pod;
+  Object.assign(pod.metadata, { namespace: 'NS', uid: 'UID' });
+  return applyDefaults(PODS, pod);
+}
+
+describe('generatePodStatus', () => {
+  describe.each(Object.entries(TRACES))('reports the recorded life of %s', (_name, trace) => {
+    const pod = podOf(trace);
+    const steps = trace.watch.map((step, i) => ({ ...step, before: trace.watch[i - 1] }));
+    const told = steps.filter((s) => s.status.observedGeneration !== undefined && s.type !== 'DELETED');
+    it.each(told.map((s) => [s.at, s] as const))('at %s s', (_at, { status, before, deleting }) => {
+      const previous = normalized(before?.status ?? {});
+      expect(generatePodStatus(derive(pod, normalized(status), previous, deleting))).toEqual(normalized(status));
+    });
+  });
+});
