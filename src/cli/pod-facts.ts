@@ -4,6 +4,7 @@ import type { KubeClient } from '../client/kube-client.ts';
 import type { ProbeRecord } from '../kubelet/ports.ts';
 import type { CliContext, ServerOptions } from './context.ts';
 import { requestJson } from './response-body.ts';
+import type { PodView } from './view/render-pod.ts';
 
 /** The events about a pod (this very one, not an earlier one of its name). */
 export async function podEvents(client: KubeClient, pod: Pod): Promise<Event[]> {
@@ -15,24 +16,28 @@ export async function podEvents(client: KubeClient, pod: Pod): Promise<Event[]> 
 
 /** What the kubelet remembers of a pod's probes; empty when it cannot be asked (another kubelet, an agent that just died). */
 export async function podProbes(context: CliContext, server: ServerOptions, pod: Pod): Promise<ProbeRecord[]> {
-  return await askNode<ProbeRecord[]>(context, server, pod, 'probes', []);
-}
-
-async function askNode<T>(
-  context: CliContext,
-  server: ServerOptions,
-  pod: Pod,
-  what: string,
-  otherwise: T,
-): Promise<T> {
   const { name, namespace } = pod.metadata;
   const node = pod.spec?.nodeName;
-  if (!node) return otherwise;
-  const path = `/api/v1/nodes/${node}/proxy/${what}/${namespace}/${name}`;
+  if (!node) return [];
   try {
-    return await requestJson<T>(context, server, { path });
+    return await requestJson(context, server, { path: `/api/v1/nodes/${node}/proxy/probes/${namespace}/${name}` });
   } catch {
     // Probe results make an explanation better; without them it still has the status and the events.
-    return otherwise;
+    return [];
+  }
+}
+
+/** Bytes of the image pulls under way on the pod's node, if it tells. */
+export async function podPull(context: CliContext, server: ServerOptions, pod: Pod): Promise<PodView['pull']> {
+  const node = pod.spec?.nodeName;
+  if (!node) return undefined;
+  try {
+    const pull = await requestJson<Partial<NonNullable<PodView['pull']>>>(context, server, {
+      path: `/api/v1/nodes/${node}/proxy/pulls`,
+    });
+    const { doneBytes, totalBytes } = pull;
+    return doneBytes !== undefined && totalBytes ? { doneBytes, totalBytes } : undefined;
+  } catch {
+    return undefined;
   }
 }

@@ -1,0 +1,46 @@
+import type { Command } from 'commander';
+import type { Validate } from '../apply-manifest.ts';
+import type { CliContext } from '../context.ts';
+import { serverOptions } from '../server-options.ts';
+import { validateOption } from './apply.ts';
+import { addAgentOptions, agentOptions } from './up.ts';
+
+export function registerRun(program: Command, context: CliContext): void {
+  addAgentOptions(program.command('run'))
+    .summary('run the pods of a file and watch them become Ready')
+    .description(
+      'Run the pods of a file: starts a node when none runs, applies the file and shows what each container does and what\n' +
+        'each probe says. Stays until Ctrl-C, which removes what it made; a pod that finishes ends it with its exit code.\n' +
+        'With --detach, or when the output is no terminal, it returns once all is Ready and leaves it running.',
+    )
+    .argument('<file...>', 'YAML or JSON; - for standard input')
+    .option('-n, --namespace <name>', 'namespace for objects that name none (default: default)')
+    .option('-d, --detach', 'return once all pods are Ready; leave them running')
+    .option('--no-detach', 'stay until Ctrl-C even when the output is no terminal')
+    .addOption(validateOption())
+    .addHelpText(
+      'after',
+      '\nExamples:\n  kubelette run webapl.yaml\n  kubelette run --detach init-demo.yaml && kubelette exec -it init-demo bash\n',
+    )
+    .action(async (files: string[], options: { detach?: boolean; validate: Validate }, command: Command) => {
+      const { readManifestFiles } = await import('../manifest.ts');
+      const { ensureAgent } = await import('../agent.ts');
+      const { runPods } = await import('../run-pods.ts');
+      const server = serverOptions(command, context);
+      const manifests = await readManifestFiles(context, files, server.namespace);
+      const agent = await ensureAgent(context, agentOptions(command, context));
+      const detach = options.detach ?? !context.isTTY;
+      let leave = false;
+      try {
+        const end = await runPods(context, server, agent.client, { manifests, validate: options.validate, detach });
+        leave = end === 'ready';
+        const down =
+          server.rootDir === serverOptions(program, { ...context, env: {} }).rootDir
+            ? ''
+            : ` --root-dir ${server.rootDir}`;
+        if (leave && agent.started) context.stdout.write(`The node goes on; kubelette down${down} stops it.\n`);
+      } finally {
+        if (agent.started && !leave) await agent.stop();
+      }
+    });
+}
