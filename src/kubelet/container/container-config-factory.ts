@@ -45,7 +45,7 @@ export class PodConfigFactory implements ContainerConfigFactory {
   }
 
   async sandboxConfig(pod: Pod, attempt: number): Promise<PodSandboxConfig> {
-    const config = generateSandboxConfig(pod, attempt, this.settings, await this.hostDNS(), await seccompSupported());
+    const config = generateSandboxConfig(pod, attempt, this.settings, await this.hostDNS());
     await mkdir(config.logDirectory, { recursive: true, mode: 0o755 });
     return config;
   }
@@ -156,9 +156,4 @@ export class PodConfigFactory implements ContainerConfigFactory {
   private async hostDNS(): Promise<DNSConfig> {
     return parseResolvConf(await readFile(this.settings.resolvConf, 'utf8'));
   }
-}
-
-/** Whether the kernel has seccomp: without it the runtime refuses every profile. */
-async function seccompSupported(): Promise<boolean> {
-  return /^Seccomp:/m.test(await readFile('/proc/self/status', 'utf8'));
 }

@@ -40,7 +40,7 @@ const pod: Pod = {
 };
 
 test('a sandbox', () => {
-  expect(generateSandboxConfig(pod, 2, settings, dns, true)).toMatchObject({
+  expect(generateSandboxConfig(pod, 2, settings, dns)).toMatchObject({
     metadata: { name: 'p', namespace: 'ns', uid: 'u', attempt: 2 },
     hostname: 'p',
     logDirectory: '/r/logs/ns_p_u',
@@ -65,12 +65,12 @@ test.each([
   ['BestEffort', '/kubelette/kl-1/besteffort/podu'],
 ])('the cgroup of a %s pod', (qosClass, cgroup) => {
   const p: Pod = { ...pod, status: { qosClass: qosClass as 'Guaranteed' } };
-  expect(generateSandboxConfig(p, 0, settings, dns, true).linux!.cgroupParent).toBe(cgroup);
+  expect(generateSandboxConfig(p, 0, settings, dns).linux!.cgroupParent).toBe(cgroup);
 });
 
 test("on the host's network there is no host name of its own", () => {
   const p: Pod = { ...pod, spec: { ...pod.spec!, hostNetwork: true } };
-  const config = generateSandboxConfig(p, 0, settings, dns, true);
+  const config = generateSandboxConfig(p, 0, settings, dns);
   expect(config.hostname).toBe('');
   expect(config.linux!.securityContext!.namespaceOptions!.network).toBe(NamespaceMode.NODE);
 });

@@ -26,7 +26,6 @@ export function generateSandboxConfig(
   attempt: number,
   settings: NodeSettings,
   hostDNS: DNSConfig,
-  seccompSupported: boolean,
 ): PodSandboxConfig {
   const { name = '', namespace = '', uid = '', labels = {}, annotations = {} } = pod.metadata;
   const sysctls = pod.spec?.securityContext?.sysctls ?? [];
@@ -44,7 +43,7 @@ export function generateSandboxConfig(
     annotations,
     linux: {
       cgroupParent: podCgroup(settings.cgroupParent, uid, pod.status?.qosClass),
-      securityContext: sandboxSecurityContext(pod, seccompSupported),
+      securityContext: sandboxSecurityContext(pod),
       sysctls: Object.fromEntries(sysctls.map((sysctl) => [sysctl.name.replaceAll('/', '.'), sysctl.value])),
     },
   });

@@ -83,12 +83,18 @@ test('what a container asks for', () => {
 
 test('a sandbox is privileged with any of its containers', () => {
   const privileged = pod({ initContainers: [container({ privileged: true })] });
-  expect(sandboxSecurityContext(privileged, true).privileged).toBe(true);
-  expect(sandboxSecurityContext(pod(), true)).toMatchObject({
-    privileged: false,
-    seccomp: { profileType: SecurityProfile_ProfileType.RuntimeDefault },
-  });
-  expect(sandboxSecurityContext(pod(), false).seccomp).toBeUndefined();
+  expect(sandboxSecurityContext(privileged).privileged).toBe(true);
+  expect(sandboxSecurityContext(pod()).privileged).toBe(false);
+});
+
+const { RuntimeDefault, Unconfined } = SecurityProfile_ProfileType;
+test.each<[Pod, number]>([
+  [pod({ containers: [container()] }), Unconfined],
+  [pod({ containers: [container({ seccompProfile: { type: 'Unconfined' } })] }), Unconfined],
+  [pod({ containers: [container({ seccompProfile: { type: 'RuntimeDefault' } })] }), RuntimeDefault],
+  [pod({ securityContext: { seccompProfile: { type: 'Localhost', localhostProfile: 'x' } } }), RuntimeDefault],
+])('a sandbox is confined when any of its pod is (%#)', (p, profileType) => {
+  expect(sandboxSecurityContext(p).seccomp).toMatchObject({ profileType });
 });
 
 const root: ImageUser = { uid: 0n, username: '' };
