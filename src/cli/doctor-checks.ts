@@ -3,6 +3,8 @@ export interface HostFacts {
   /** How the user started us, for the commands that are advised. */
   readonly rootDir: string;
   readonly isDefaultRootDir: boolean;
+  /** The instance's bridge, there or not. */
+  readonly bridge: string;
   readonly uid: number;
   readonly nodeVersion: string;
   readonly kernel: string;
@@ -241,14 +243,14 @@ function checkNft({ programs, nftError }: HostFacts): Check {
   return { name, level: 'fail', text: `nft does not work: ${nftError}`, mend };
 }
 
-function checkForwarding({ ipForward, forwardDropped }: HostFacts): Check {
+function checkForwarding({ ipForward, forwardDropped, bridge }: HostFacts): Check {
   const name = 'IP forwarding';
   if (forwardDropped) {
     return {
       name,
       level: 'warn',
       text: "this host's firewall drops what is forwarded (Docker sets that): pods cannot reach the world",
-      mend: 'iptables -P FORWARD ACCEPT',
+      mend: `iptables -I FORWARD -i ${bridge} -j ACCEPT && iptables -I FORWARD -o ${bridge} -j ACCEPT`,
     };
   }
   if (ipForward === undefined) return { name, level: 'warn', text: 'could not be found out' };

@@ -5,13 +5,11 @@ import { release } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { runningAgent } from '../agent/agent-file.ts';
-import { systemPath } from '../cri/host-programs.ts';
+import { findCniBinDir, findProgram, systemPath } from '../cri/host-programs.ts';
 import { errnoOf, messageOf } from '../lib/errors.ts';
 import { DEFAULT_ROOT_DIR, instanceLayout } from '../lib/instance.ts';
 import type { HostFacts } from './doctor-checks.ts';
 
-const CNI_DIRS = ['/usr/lib/cni', '/opt/cni/bin'];
-const CNI_PLUGINS = ['bridge', 'host-local', 'loopback'];
 const COMMAND_TIMEOUT_MS = 10_000;
 
 /** Looks at this host; changes nothing. @param port of the API server @param resolvConf the file that pods would get */
@@ -30,6 +28,7 @@ export async function collectHostFacts(rootDir: string, port: number, resolvConf
   return {
     rootDir,
     isDefaultRootDir: rootDir === DEFAULT_ROOT_DIR,
+    bridge: instanceLayout(rootDir).bridge,
     uid: process.getuid?.() ?? -1,
     nodeVersion: process.versions.node,
     kernel: release(),
@@ -38,7 +37,7 @@ export async function collectHostFacts(rootDir: string, port: number, resolvConf
     capabilities: BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? '0'}`),
     cgroups: cgroupsOf(read('/proc/self/mounts') ?? ''),
     programs: { containerd, shim: findProgram('containerd-shim-runc-v2'), runc, nft, ip, mount },
-    cniDir: CNI_DIRS.find((dir) => CNI_PLUGINS.every((plugin) => isExecutable(join(dir, plugin)))),
+    cniDir: findCniBinDir(),
     nftError: tables?.error,
     port: { number: port, error: await portError(port) },
     disk: diskOf(rootDir),
@@ -136,22 +135,6 @@ async function run(program: string, args: string[]): Promise<{ output: string; e
   } catch (error) {
     const said = (error as { stderr?: string }).stderr?.trim().split('\n')[0];
     return { output: '', error: said || messageOf(error) };
-  }
-}
-
-function findProgram(name: string): string | undefined {
-  return systemPath()
-    .split(':')
-    .map((dir) => join(dir, name))
-    .find(isExecutable);
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
   }
 }
 

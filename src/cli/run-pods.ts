@@ -2,11 +2,11 @@ import type { ContainerStatus, Pod } from '../api/generated/types.ts';
 import type { ManifestObject } from '../api/manifest.ts';
 import { type KubeObject, PODS, pathOf, type Resource } from '../api/resources.ts';
 import { hasReason } from '../api/status-error.ts';
-import type { KubeClient } from '../client/kube-client.ts';
-import { isAbort, UserError } from '../lib/errors.ts';
+import type { KubeClient, ObjectKey } from '../client/kube-client.ts';
+import { UserError } from '../lib/errors.ts';
 import { applyManifest, getOrUndefined, type Validate } from './apply-manifest.ts';
 import type { CliContext, ServerOptions } from './context.ts';
-import { deleteObject, waitUntilGone } from './delete-object.ts';
+import { type DeletePace, deleteObject, waitUntilGone } from './delete-object.ts';
 import { followPod } from './follow-pod.ts';
 import { podEvents, podProbes, podPull } from './pod-facts.ts';
 import { describeError } from './report-error.ts';
@@ -19,6 +19,8 @@ export interface RunOptions {
   readonly validate: Validate;
   /** Return once every pod is Ready (or has finished) and leave all of it running. */
   readonly detach: boolean;
+  /** Remove what was made also when all pods have finished by themselves: nobody will be there to look at them. */
+  readonly removeFinished: boolean;
 }
 
 /** How the run ended: what the caller has to clean up, or may leave. */
@@ -67,21 +69,26 @@ class Run {
   }
 
   async run(): Promise<RunEnd> {
+    if (!this.options.manifests.some((m) => m.resource === PODS)) {
+      throw new UserError('there is no Pod in the file', { hint: 'kubelette apply -f FILE applies other objects' });
+    }
     const stop = new AbortController();
+    const applying = new AbortController();
     const interrupt = (): void => {
       this.interrupts++;
+      applying.abort();
       this.wake();
     };
     const offs = (['SIGINT', 'SIGTERM'] as const).map((signal) => this.context.onSignal(signal, interrupt));
     try {
-      const pods = await this.applyAll(stop.signal);
-      if (!pods) {
-        await this.removeMade({ force: false }, stop.signal);
+      const pods = await this.applyAll(applying.signal);
+      if (pods.length === 0 && this.interrupts === 0) {
+        await this.removeMade(stop.signal);
         return 'refused';
       }
       const followers = pods.map((pod) => {
-        this.views.set(pod.metadata.uid!, this.viewOf(pod));
         const { name, namespace, uid } = pod.metadata;
+        this.views.set(uid!, this.viewOf(pod));
         const key = { name: name!, namespace: namespace!, uid: uid! };
         return followPod(this.client, this.context.clock, key, (p) => this.seen(uid!, p), stop.signal).catch(
           (error) => {
@@ -91,6 +98,7 @@ class Run {
         );
       });
       const end = await this.loop(stop.signal);
+      if (end === 'finished' && this.options.removeFinished) await this.removeMade(stop.signal);
       stop.abort();
       await Promise.all(followers);
       return end;
@@ -101,11 +109,12 @@ class Run {
     }
   }
 
-  /** Applies everything. Undefined when something was refused; all errors are printed then. */
-  private async applyAll(signal: AbortSignal): Promise<Pod[] | undefined> {
+  /** Applies everything. Resolves with the pods; with none when something was refused, whose errors are all printed then. */
+  private async applyAll(signal: AbortSignal): Promise<Pod[]> {
     const pods: Pod[] = [];
     let refused = false;
     for (const manifest of this.options.manifests) {
+      if (signal.aborted) break;
       try {
         if (manifest.resource === PODS) await this.clearFinished(manifest.object, signal);
         const { object, outcome } = await applyManifest(this.client, manifest, this.options.validate, (text) =>
@@ -115,16 +124,14 @@ class Run {
         if (outcome === 'created') this.made.push({ resource: manifest.resource, name: name!, namespace, uid: uid! });
         if (manifest.resource === PODS) pods.push(object as Pod);
       } catch (error) {
-        if (isAbort(error)) throw error;
+        if (signal.aborted) break;
         refused = true;
         const { text, exitCode } = describeError(error);
         this.context.stderr.write(text);
         this.context.exitCode = exitCode;
       }
     }
-    if (!refused && pods.length === 0)
-      throw new UserError('there is no Pod in the file', { hint: 'kubelette apply -f FILE applies other objects' });
-    return refused ? undefined : pods;
+    return refused ? [] : pods;
   }
 
   /** A pod that is over, or on its way out, makes room for a new one of its name: to run a file twice is to run it again. */
@@ -155,15 +162,16 @@ class Run {
           context.exitCode = 130;
           return 'interrupted';
         }
-        this.screen.say(removing === 1 ? 'Removing what was made; Ctrl-C again kills at once.' : 'Killing.');
-        await this.deleteMade({ force: removing === 2 });
+        this.screen.say(removing === 1 ? 'Removing what was made.' : 'Killing what was made.');
+        await this.deletePods(removing === 2 ? { gracePeriodSeconds: 0 } : {});
       }
       await this.refresh();
       const views = [...this.views.values()].filter((v) => v !== undefined);
-      this.screen.show(views, removing > 0 ? '' : this.footer(announced));
+      this.screen.show(views, removing > 0 ? 'Removing; Ctrl-C again kills at once.' : 'Ctrl-C removes what was made.');
 
       if (removing > 0) {
-        if (!(await this.anyMadeLeft())) {
+        if (!(await this.arePodsLeft())) {
+          await this.deleteOthers();
           context.exitCode = 130;
           return 'interrupted';
         }
@@ -181,11 +189,6 @@ class Run {
       await Promise.race([changed, tick]);
       pause.abort();
     }
-  }
-
-  private footer(ready: boolean): string {
-    if (this.options.detach) return 'Ctrl-C removes what was made.';
-    return ready ? 'Ctrl-C removes it again.' : 'Ctrl-C removes what was made.';
   }
 
   private viewOf(pod: Pod, before?: PodView): PodView {
@@ -245,41 +248,41 @@ class Run {
     }
   }
 
-  private async deleteMade(pace: { force: boolean }): Promise<void> {
+  /** Asks for the deletion of the pods that this run made. */
+  private async deletePods(pace: DeletePace): Promise<void> {
+    for (const { resource, ...key } of this.madePods()) await this.deleteIfThere(resource, key, pace);
+  }
+
+  /** Deletes what is no pod, newest first: it goes after the pods that use it. */
+  private async deleteOthers(): Promise<void> {
     for (const { resource, ...key } of this.made.toReversed()) {
-      // What pods use goes after them.
-      if (resource !== PODS && (await this.podsLeft())) continue;
-      await deleteObject(this.client, resource, key, pace.force ? { gracePeriodSeconds: 0 } : {}).catch((error) => {
-        if (!hasReason(error, 'NotFound')) throw error;
-      });
+      if (resource !== PODS) await this.deleteIfThere(resource, key, {});
     }
   }
 
-  private async podsLeft(): Promise<boolean> {
-    for (const { resource, ...key } of this.made) {
-      if (resource === PODS && (await this.isThere(resource, key))) return true;
+  private async deleteIfThere(resource: Resource, key: ObjectKey, pace: DeletePace): Promise<void> {
+    await deleteObject(this.client, resource, key, pace).catch((error) => {
+      if (!hasReason(error, 'NotFound')) throw error;
+    });
+  }
+
+  private async arePodsLeft(): Promise<boolean> {
+    for (const { resource, uid, ...key } of this.madePods()) {
+      if ((await getOrUndefined(this.client.get(resource, key)))?.metadata.uid === uid) return true;
     }
     return false;
   }
 
-  private async anyMadeLeft(): Promise<boolean> {
-    if (await this.podsLeft()) return true;
-    const others = this.made.filter((m) => m.resource !== PODS);
-    if (others.length > 0) await this.deleteMade({ force: false });
-    this.made.length = 0;
-    return false;
+  private madePods(): Made[] {
+    return this.made.filter((m) => m.resource === PODS);
   }
 
-  private async isThere(resource: Resource, key: Omit<Made, 'resource'>): Promise<boolean> {
-    return (await getOrUndefined(this.client.get(resource, key)))?.metadata.uid === key.uid;
-  }
-
-  private async removeMade(pace: { force: boolean }, signal: AbortSignal): Promise<void> {
-    await this.deleteMade(pace);
-    for (const { resource, uid, ...key } of this.made) {
-      if (resource === PODS) await waitUntilGone(this.client, resource, key, uid, this.context.clock, signal);
+  private async removeMade(signal: AbortSignal): Promise<void> {
+    await this.deletePods({});
+    for (const { resource, uid, ...key } of this.madePods()) {
+      await waitUntilGone(this.client, resource, key, uid, this.context.clock, signal);
     }
-    await this.anyMadeLeft();
+    await this.deleteOthers();
   }
 }
 

@@ -15,11 +15,16 @@ export function systemPath(path: string = process.env.PATH ?? ''): string {
 }
 
 /** The absolute path of a program, or undefined when there is none. */
-function findProgram(name: string, path: string): string | undefined {
+export function findProgram(name: string, path: string = systemPath()): string | undefined {
   return path
     .split(delimiter)
     .map((dir) => join(dir, name))
     .find(isExecutable);
+}
+
+/** The directory that has all CNI plugins a pod's network is made with, or undefined. */
+export function findCniBinDir(cniDirs: readonly string[] = CNI_DIRS): string | undefined {
+  return cniDirs.find((dir) => CNI_PLUGINS.every((plugin) => isExecutable(join(dir, plugin))));
 }
 
 /** What a private containerd is made of. */
@@ -34,7 +39,7 @@ export function findContainerdPrograms(path: string = systemPath(), cniDirs = CN
   const containerd = findProgram('containerd', path);
   const shim = findProgram('containerd-shim-runc-v2', path);
   const runc = findProgram('runc', path);
-  const cniBinDir = cniDirs.find((dir) => CNI_PLUGINS.every((plugin) => isExecutable(join(dir, plugin))));
+  const cniBinDir = findCniBinDir(cniDirs);
   if (containerd && shim && runc && cniBinDir) return { containerd, runc, cniBinDir };
   const missing: string[] = [];
   const packages: string[] = [];

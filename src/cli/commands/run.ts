@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { DEFAULT_ROOT_DIR } from '../../lib/instance.ts';
 import type { Validate } from '../apply-manifest.ts';
 import type { CliContext } from '../context.ts';
 import { serverOptions } from '../server-options.ts';
@@ -32,13 +33,12 @@ export function registerRun(program: Command, context: CliContext): void {
       const detach = options.detach ?? !context.isTTY;
       let leave = false;
       try {
-        const end = await runPods(context, server, agent.client, { manifests, validate: options.validate, detach });
-        leave = end === 'ready';
-        const down =
-          server.rootDir === serverOptions(program, { ...context, env: {} }).rootDir
-            ? ''
-            : ` --root-dir ${server.rootDir}`;
-        if (leave && agent.started) context.stdout.write(`The node goes on; kubelette down${down} stops it.\n`);
+        const run = { manifests, validate: options.validate, detach, removeFinished: agent.started };
+        leave = (await runPods(context, server, agent.client, run)) === 'ready';
+        if (leave && agent.started) {
+          const root = server.rootDir === DEFAULT_ROOT_DIR ? '' : ` --root-dir ${server.rootDir}`;
+          context.stdout.write(`The node goes on; kubelette down${root} stops it.\n`);
+        }
       } finally {
         if (agent.started && !leave) await agent.stop();
       }
