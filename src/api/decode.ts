@@ -237,12 +237,14 @@ function compileType(typeName: string): Decoder {
     const outer = context.struct;
     const result: Record<string, unknown> = {};
     for (const name of Object.keys(value)) {
+      const member = (value as Record<string, unknown>)[name];
+      // Undefined is what callers within the process may leave behind.
+      if (member === undefined) continue;
       const decoder = table.get(name);
       if (!decoder) {
         context.reportUnknown(name);
         continue;
       }
-      const member = (value as Record<string, unknown>)[name];
       if (member === null) continue;
       context.struct = struct;
       context.path.push(name);
@@ -321,6 +323,7 @@ function mapDecoder(schema: FieldSchema, required: boolean): Decoder {
     const result: Record<string, unknown> = {};
     for (const key of keys) {
       const member = (value as Record<string, unknown>)[key];
+      if (member === undefined) continue;
       context.path.push(new MapKey(key));
       setKey(result, key, member === null ? zero : item(member, context));
       context.path.pop();

@@ -21,7 +21,7 @@ export function unifiedDiff(before: readonly string[], after: readonly string[])
     }
     // A hunk goes on as long as the next change is no further away than two contexts.
     let end = start;
-    for (let i = start; i < edits.length && i - end <= 2 * CONTEXT; i++) if (edits[i]!.kind !== ' ') end = i;
+    for (let i = start; i < edits.length && i - end <= 2 * CONTEXT + 1; i++) if (edits[i]!.kind !== ' ') end = i;
     const from = Math.max(0, start - CONTEXT);
     const hunk = edits.slice(from, end + 1 + CONTEXT);
     const oldCount = hunk.filter((edit) => edit.kind !== '+').length;
