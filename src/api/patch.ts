@@ -85,7 +85,13 @@ function applyJsonPatch<T>(object: T, patch: unknown): T {
   }
   // The library works in place and goes on after an error: hence the copy.
   const result = structuredClone(object);
-  const failure = applyJsonOperations(result, structuredClone(patch) as Operation[]).find((error) => error !== null);
+  let failure: unknown;
+  try {
+    failure = applyJsonOperations(result, structuredClone(patch) as Operation[]).find((error) => error !== null);
+  } catch (error) {
+    // A pointer that is none.
+    failure = error;
+  }
   if (failure) throw rejected(failure);
   return result;
 }

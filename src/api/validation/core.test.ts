@@ -1,0 +1,178 @@
+import { describe, expect, test } from 'vitest';
+import { decodeObject } from '../decode.ts';
+import { applyDefaults } from '../defaults.ts';
+import type { KubeObject, Resource } from '../resources.ts';
+import * as resources from '../resources.ts';
+import { formatFieldError, invalidError } from './field-error.ts';
+import { clusterIPsOf } from './service.ts';
+import { validate, validateUpdate } from './validate.ts';
+
+function make(resource: Resource, value: object): KubeObject {
+  const object = applyDefaults(resource, decodeObject<KubeObject>(resource, value).object);
+  object.metadata.name ??= 'x';
+  if (resource.namespaced) object.metadata.namespace ??= 'n';
+  return object;
+}
+const errorsOf = (resource: Resource, value: object) => validate(resource, make(resource, value)).map(formatFieldError);
+const changeErrors = (resource: Resource, before: object, after: object) =>
+  validateUpdate(resource, make(resource, after), make(resource, before)).map(formatFieldError);
+const { CONFIGMAPS, ENDPOINTS, ENDPOINTSLICES, EVENTS, LEASES, NAMESPACES, NODES, SECRETS, SERVICES } = resources;
+const base64 = (text: string) => Buffer.from(text).toString('base64');
+
+describe('on creation', () => {
+  test.each<[Resource, object, string[]]>([
+    [
+      CONFIGMAPS,
+      { data: { a: 'x' }, binaryData: { a: '' } },
+      ['data[a]: Invalid value: "a": duplicate of key present in binaryData'],
+    ],
+    [CONFIGMAPS, { data: { '..': 'x' } }, ['data[..]: Invalid value: "..": must not be \'..\'']],
+    [CONFIGMAPS, { data: { a: 'x'.repeat(2 ** 20 + 1) } }, [': Too long: may not be more than 1048576 bytes']],
+    [SECRETS, { type: 'kubernetes.io/tls', data: { 'tls.crt': '' } }, ['data[tls.key]: Required value']],
+    [
+      SECRETS,
+      { type: 'kubernetes.io/basic-auth' },
+      ['data[username]: Required value', 'data[password]: Required value'],
+    ],
+    [SECRETS, { type: 'kubernetes.io/basic-auth', stringData: { username: 'u' } }, []],
+    [
+      SECRETS,
+      { type: 'kubernetes.io/dockerconfigjson', data: { '.dockerconfigjson': base64('{') } },
+      ['data[.dockerconfigjson]: Invalid value: "<secret contents redacted>": must be valid JSON'],
+    ],
+    [
+      SECRETS,
+      { type: 'kubernetes.io/service-account-token' },
+      ['metadata.annotations[kubernetes.io/service-account.name]: Required value'],
+    ],
+    [
+      NAMESPACES,
+      { spec: { finalizers: ['x'] } },
+      ['spec.finalizers: Invalid value: "x": name is neither a standard finalizer name nor is it fully qualified'],
+    ],
+    [
+      NODES,
+      { spec: { taints: [{ key: 'a', effect: 'Never' }] } },
+      [
+        'spec.taints[0].effect: Unsupported value: "Never": supported values: "NoSchedule", "PreferNoSchedule", "NoExecute"',
+      ],
+    ],
+    [NODES, { metadata: { namespace: 'n' } }, ['metadata.namespace: Forbidden: not allowed on this type']],
+    [EVENTS, { involvedObject: { namespace: 'n' } }, []],
+    [EVENTS, { involvedObject: {} }, ['involvedObject.namespace: Invalid value: "": does not match event.namespace']],
+    [EVENTS, { metadata: { namespace: 'default' }, involvedObject: { kind: 'Node' } }, []],
+    [
+      LEASES,
+      { spec: { leaseDurationSeconds: 0, leaseTransitions: -1 } },
+      [
+        'spec.leaseDurationSeconds: Invalid value: 0: must be greater than 0',
+        'spec.leaseTransitions: Invalid value: -1: must be greater than or equal to 0',
+      ],
+    ],
+    [
+      ENDPOINTS,
+      { subsets: [{ addresses: [{ ip: 'x' }], ports: [{ port: 0 }] }] },
+      [
+        'subsets[0].addresses[0].ip: Invalid value: "x": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)',
+        'subsets[0].ports[0].port: Invalid value: 0: must be between 1 and 65535, inclusive',
+      ],
+    ],
+    [
+      ENDPOINTSLICES,
+      { addressType: 'IPv5', endpoints: [{ addresses: [] }] },
+      [
+        'addressType: Unsupported value: "IPv5": supported values: "FQDN", "IPv4", "IPv6"',
+        'endpoints[0].addresses: Required value: must contain at least 1 address',
+      ],
+    ],
+    [SERVICES, { spec: { type: 'ExternalName' } }, ['spec.externalName: Required value']],
+    [SERVICES, { spec: { clusterIP: 'None' } }, []],
+    [
+      SERVICES,
+      { spec: { ports: [{ port: 1, nodePort: 30000 }] } },
+      ["spec.ports[0].nodePort: Forbidden: may not be used when `type` is 'ClusterIP'"],
+    ],
+    [
+      SERVICES,
+      {
+        spec: {
+          ports: [
+            { port: 1, name: 'a' },
+            { port: 1, name: 'a' },
+          ],
+        },
+      },
+      ['spec.ports[1].name: Duplicate value: "a"', 'spec.ports[1]: Duplicate value: {"protocol":"TCP","port":1}'],
+    ],
+    [
+      SERVICES,
+      { spec: { type: 'NodePort', clusterIP: 'None', ports: [{ port: 1 }] } },
+      ['spec.clusterIPs[0]: Invalid value: "None": may not be set to \'None\' for NodePort services'],
+    ],
+  ])('$kind %j', (resource, value, errors) => {
+    expect(errorsOf(resource, value)).toEqual(errors);
+  });
+
+  test('of a resource without rules the metadata is judged', () => {
+    const other: Resource = { group: 'example.com', version: 'v1', plural: 'things', kind: 'Thing', namespaced: true };
+    expect(validate(other, { metadata: { name: 'A' } }).map(({ field }) => field)).toEqual([
+      'metadata.name',
+      'metadata.namespace',
+    ]);
+  });
+});
+
+describe('on update', () => {
+  test.each<[Resource, object, object, string[]]>([
+    [CONFIGMAPS, { immutable: true, data: { a: '1' } }, { immutable: true, data: { a: '1' } }, []],
+    [
+      CONFIGMAPS,
+      { immutable: true, data: { a: '1' } },
+      { data: { a: '1' } },
+      ['immutable: Forbidden: field is immutable when `immutable` is set'],
+    ],
+    [CONFIGMAPS, { data: { a: '1' } }, { immutable: true, data: { a: '2' } }, []],
+    [
+      SECRETS,
+      { immutable: true, data: { a: 'YQ==' } },
+      { immutable: true },
+      ['data: Forbidden: field is immutable when `immutable` is set'],
+    ],
+    [
+      NODES,
+      { spec: { providerID: 'a' } },
+      { spec: { providerID: 'b' } },
+      ['spec.providerID: Forbidden: node updates may not change providerID except from "" to valid'],
+    ],
+    [NODES, {}, { spec: { podCIDR: '10.0.0.0/24' } }, []],
+    [
+      ENDPOINTSLICES,
+      { addressType: 'IPv4' },
+      { addressType: 'IPv6' },
+      ['addressType: Invalid value: "IPv6": field is immutable'],
+    ],
+    [LEASES, { spec: { holderIdentity: 'a' } }, { spec: { holderIdentity: 'b' } }, []],
+  ])('$kind %j', (resource, before, after, errors) => {
+    expect(changeErrors(resource, before, after)).toEqual(errors);
+  });
+
+  test('metadata: errors stand twice, the message has them once', () => {
+    const before = make(CONFIGMAPS, { metadata: { name: 'x', uid: '1' } });
+    const after = make(CONFIGMAPS, { metadata: { name: 'x', uid: '2' } });
+    const errors = validateUpdate(CONFIGMAPS, after, before);
+    expect(errors).toHaveLength(2);
+    expect(invalidError(CONFIGMAPS, 'x', errors).message).toBe(
+      'ConfigMap "x" is invalid: metadata.uid: Invalid value: "2": field is immutable',
+    );
+  });
+});
+
+test('addresses of Services in the old field, in the new one, and carried along', () => {
+  const service = (spec: object) => ({ metadata: {}, spec }) as never;
+  const old = service({ clusterIP: '10.0.0.1', clusterIPs: ['10.0.0.1', 'fd00::1'] });
+  expect(clusterIPsOf(service({}))).toEqual([]);
+  expect(clusterIPsOf(service({ clusterIP: 'None' }))).toEqual(['None']);
+  expect(clusterIPsOf(old)).toEqual(['10.0.0.1', 'fd00::1']);
+  expect(clusterIPsOf(service({ clusterIP: '10.0.0.2', clusterIPs: ['10.0.0.1'] }), old)).toEqual(['10.0.0.2']);
+  expect(clusterIPsOf(service({ clusterIPs: ['10.0.0.1', 'fd00::1'] }), old)).toEqual([]);
+});
