@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import type { Container, Pod, VolumeMount } from '../../api/generated/types.ts';
 import type { ContainerConfig, DNSConfig, Mount, PodSandboxConfig } from '../../cri/generated/cri.ts';
 import type { ImageService } from '../../cri/runtime-service.ts';
-import { isAbort, messageOf } from '../../lib/errors.ts';
+import { errnoOf, isAbort, messageOf } from '../../lib/errors.ts';
 import type { ContainerConfigFactory, MountedVolumes, NodeSettings, Outcome } from '../ports.ts';
 import type { ConfigObjects } from '../volumes/config-objects.ts';
 import type { Mounter } from '../volumes/mounter.ts';
@@ -127,8 +127,9 @@ export class PodConfigFactory implements ContainerConfigFactory {
     const file = etcHostsFile(this.settings.podsDir, pod.metadata.uid ?? '');
     const nodeHosts = pod.spec?.hostNetwork ? await readFile(ETC_HOSTS, 'utf8') : '';
     await mkdir(dirname(file), { recursive: true, mode: 0o750 });
-    // In place: the containers that run have this very file mounted.
-    await writeFile(file, hostsFile(pod, podIPs, nodeHosts), { mode: 0o644 });
+    const text = hostsFile(pod, podIPs, nodeHosts);
+    // In place, since the containers that run have this very file mounted; and not without need, since they may be reading it.
+    if ((await readIfThere(file)) !== text) await writeFile(file, text, { mode: 0o644 });
     return file;
   }
 
@@ -155,5 +156,14 @@ export class PodConfigFactory implements ContainerConfigFactory {
 
   private async hostDNS(): Promise<DNSConfig> {
     return parseResolvConf(await readFile(this.settings.resolvConf, 'utf8'));
+  }
+}
+
+async function readIfThere(file: string): Promise<string | undefined> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
   }
 }

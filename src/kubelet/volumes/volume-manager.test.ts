@@ -1,4 +1,5 @@
 import {
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -16,6 +17,7 @@ import { FakeClock } from '../../lib/fake-clock.ts';
 import { memoryLimit } from './empty-dir.ts';
 import type { Mounter } from './mounter.ts';
 import { HostVolumeManager } from './volume-manager.ts';
+import { VolumeRefresh } from './volume-refresh.ts';
 
 /** Remembers what would be mounted. */
 class FakeMounter implements Mounter {
@@ -277,8 +279,11 @@ describe('configuration', () => {
   test('refresh shows a change, and keeps the old files when it cannot', async () => {
     const pod = podWith({ name: 'v', configMap: { name: 'cm' } });
     expect(await manager.refresh(pod)).toEqual([]);
+    expect(existsSync(inPod('volumes'))).toBe(false);
     const { hostPath } = (await setUp(pod)).get('v')!;
     configMaps.cm = { metadata: {}, data: { a: '3' } };
+    // Another life of the agent, which has not set anything up itself.
+    manager = newManager();
     expect(await manager.refresh(pod)).toEqual([]);
     expect(read(hostPath, 'a')).toBe('3');
     delete configMaps.cm;
@@ -315,4 +320,32 @@ describe('tearing down', () => {
   test.each(['..', '', 'a/b', '.'])('a UID that is a path (%s) is a bug', async (uid) => {
     await expect(manager.tearDown(uid)).rejects.toThrow('broken invariant');
   });
+});
+
+test('the refresh goes round all pods every ten seconds, and tells what fails', async () => {
+  const clock = new FakeClock();
+  const seen: string[] = [];
+  const events: string[] = [];
+  const controller = new AbortController();
+  const pods = [podWith(), { ...podWith(), metadata: { name: 'q', uid: 'u2' } }];
+  const done = new VolumeRefresh({
+    volumes: {
+      refresh: async (pod) => {
+        seen.push(pod.metadata.uid!);
+        return pod.metadata.uid === 'u2' ? [{ volume: 'v', message: 'why' }] : [];
+      },
+    },
+    pods: () => pods,
+    recorder: {
+      event: (pod, type, reason, message) => events.push(`${pod.metadata.name} ${type} ${reason} ${message}`),
+    },
+    clock,
+  }).run(controller.signal);
+  await clock.advance(9_999);
+  expect(seen).toEqual([]);
+  await clock.advance(10_001);
+  expect(seen).toEqual(['u1', 'u2', 'u1', 'u2']);
+  expect(events).toEqual(['q Warning FailedMount why', 'q Warning FailedMount why']);
+  controller.abort();
+  await done;
 });

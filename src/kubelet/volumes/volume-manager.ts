@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { chmod, mkdir, readdir, realpath, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Pod, Volume } from '../../api/generated/types.ts';
@@ -63,16 +64,18 @@ export class HostVolumeManager implements VolumeManager {
   }
 
   /**
-   * Brings configMap, secret, downwardAPI and projected volumes of a pod that is set up to what the API server holds now. For
+   * Brings configMap, secret, downwardAPI and projected volumes of a pod, those that are set up, to what the API server holds now. For
    * a change of such an object, or of the pod's labels and annotations. Resolves with what could not be refreshed; the old files stay.
    */
   async refresh(pod: Pod): Promise<VolumeFailure[]> {
     const uid = podUIDOf(pod);
     return this.serially(uid, async () => {
-      if (!this.mounted.has(uid)) return [];
       const failures: VolumeFailure[] = [];
       for (const volume of usedVolumes(pod)) {
-        if (configPlugin(volume)) await this.attempt(volume, failures, () => this.setUpConfig(pod, uid, volume));
+        const plugin = configPlugin(volume);
+        // What was never set up, or is torn down, is not begun here. (After our restart the disk knows, we do not.)
+        if (!plugin || !existsSync(volumeDir(await this.podsDir(), uid, plugin, volume.name))) continue;
+        await this.attempt(volume, failures, () => this.setUpConfig(pod, uid, volume));
       }
       return failures;
     });
