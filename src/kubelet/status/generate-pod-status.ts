@@ -26,7 +26,7 @@ export interface PodStatusInput {
   readonly previous: PodStatus | undefined;
   readonly waiting: ReadonlyMap<string, Waiting>;
   readonly verdict: (containerId: string, type: ProbeType) => ProbeVerdict;
-  /** Containers whose start is not complete: their postStart hook still runs. Not shown as running before it is done. */
+  /** Containers whose start call, or postStart hook, has not ended yet: they are not shown as running before. */
   readonly starting: ReadonlySet<string>;
   readonly stage: PodStage;
   readonly deadlineExceeded: boolean;
@@ -118,15 +118,16 @@ class StatusBuilder {
     const shown = (isInit ? previous?.initContainerStatuses : previous?.containerStatuses)?.find(
       (s) => s.name === name,
     );
-    let instances = status.containers.filter((c) => c.name === name && c.state !== 'created');
-    if (this.in.starting.has(name) && instances[0]?.state === 'running') instances = instances.slice(1);
-    const [current, before] = instances;
+    const instances = status.containers.filter((c) => c.name === name);
+    if (this.in.starting.has(name) && isStarting(instances[0])) instances.shift();
+    const [current, before] = instances.filter((c) => c.state !== 'created');
     const isPlainInit = isInit && !isSidecar(container);
 
     // The end of a finished init container outlives it; in a new sandbox it counts no more, since init begins again.
     const newest = status.sandboxes[0];
     const isStale = isPlainInit && !this.isInitialized && newest !== undefined && current?.sandboxId !== newest.id;
-    if (!current && shown?.containerID && isPlainInit && !isStale) return shown;
+    const isRemoved = !current || (shown !== undefined && shown.restartCount > current.restartCount);
+    if (isRemoved && shown?.containerID && isPlainInit && !isStale) return shown;
     if (!current || (isStale && stage === 'syncing')) {
       return this.waitingStatus(container, shown, current);
     }
@@ -215,6 +216,11 @@ class StatusBuilder {
     }
     return status;
   }
+}
+
+/** Whether this instance is what a start that has not ended has brought about so far: it runs, or could not be started. */
+function isStarting(instance: ContainerRuntimeStatus | undefined): boolean {
+  return instance !== undefined && (instance.state === 'running' || instance.startedAt === 0);
 }
 
 /** @returns {} when the instance before has not been seen to end */

@@ -343,7 +343,8 @@ class Planner {
   }
 
   private removeFinishedInit(): void {
-    for (const c of this.in.status.containers) {
+    // Oldest first, so that what is left is always the newest.
+    for (const c of this.in.status.containers.toReversed()) {
       if (c.state !== 'exited') continue;
       const spec = this.initContainers.find((i) => i.name === c.name);
       if (!spec || isSidecar(spec)) continue;

@@ -8,7 +8,7 @@ import { assert, isAbort, messageOf } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/logger.ts';
 import type { KubeletParts } from '../kubelet-parts.ts';
 import type { PodIdentity } from '../pleg/pleg.ts';
-import type { ProbeResult, ProbeType } from '../ports.ts';
+import type { MountedVolumes, ProbeResult, ProbeType } from '../ports.ts';
 import { rpcWords } from '../prober/exec-probe.ts';
 import type { ContainerRuntimeStatus, PodRuntimeStatus, SandboxRuntimeStatus } from '../runtime-status.ts';
 import { generatePodStatus, type PodStage } from '../status/generate-pod-status.ts';
@@ -98,6 +98,8 @@ export class PodWorker {
   private readonly restarts = new Map<string, RestartState>();
   private readonly killed = new Map<string, { restart: boolean }>();
   private readonly finished = new Map<string, number>();
+  /** Instances whose end has been told. */
+  private readonly toldEnds = new Set<string>();
   private readonly kills: KillRecord[] = [];
   private sandboxConfigs = new Map<number, Promise<PodSandboxConfig>>();
   private readonly syncing = new AbortController();
@@ -241,7 +243,7 @@ export class PodWorker {
   }
 
   private forgetOldInstances(status: PodRuntimeStatus): void {
-    for (const ids of [this.finished, this.killed]) {
+    for (const ids of [this.finished, this.killed, this.toldEnds]) {
       for (const id of ids.keys()) if (!status.containers.some((c) => c.id === id)) ids.delete(id);
     }
   }
@@ -287,14 +289,14 @@ export class PodWorker {
     if (plan.backOff.some((b) => b.isNew)) this.publish(status);
 
     if (plan.sandbox) {
-      const ready = this.renewSandbox(plan.sandbox, plan.kill);
-      this.startAll(plan.start, ready);
+      const volumes = this.volumes('');
+      this.startAll(plan.start, volumes, this.renewSandbox(plan.sandbox, plan.kill, volumes));
     } else {
       for (const kill of plan.kill) this.killOne(kill);
       const sandbox = activeSandbox(this.pod, status);
       if (plan.start.length + plan.create.length > 0) {
         assert(sandbox, 'containers start in an active sandbox');
-        this.startAll(plan.start, Promise.resolve(sandbox));
+        this.startAll(plan.start, undefined, Promise.resolve(sandbox));
         for (const create of plan.create) this.createEarly(create, sandbox);
       }
     }
@@ -325,6 +327,20 @@ export class PodWorker {
 
   private publish(status: PodRuntimeStatus): void {
     if (this.isFrozen || this.isGone || !this.parts.pleg.isSettled(this.podUID)) return;
+    // An exit is told as such before it is told that its replacement waits.
+    const untold = status.containers.find(
+      (c) => c.state === 'exited' && !this.toldEnds.has(c.id) && this.isBackingOff(c),
+    );
+    if (untold) this.set(status, new Map([...this.waiting].filter(([name]) => name !== untold.name)));
+    this.set(status, this.waiting);
+    for (const c of status.containers) if (c.state === 'exited') this.toldEnds.add(c.id);
+  }
+
+  private isBackingOff(c: ContainerRuntimeStatus): boolean {
+    return this.waiting.get(c.name)?.reason === 'CrashLoopBackOff' && !this.operations.has(c.name);
+  }
+
+  private set(status: PodRuntimeStatus, waiting: ReadonlyMap<string, Waiting>): void {
     const { statuses, probes, settings, clock } = this.parts;
     statuses.set(
       this.pod,
@@ -332,9 +348,9 @@ export class PodWorker {
         pod: this.pod,
         status,
         previous: this.previousStatus(),
-        waiting: this.waiting,
+        waiting,
         verdict: (id, type) => probes.verdict(this.podUID, id, type),
-        starting: this.startingWithHook(),
+        starting: this.starting(status),
         stage: this.stageNow,
         deadlineExceeded: this.endReason === 'DeadlineExceeded',
         hostIP: settings.hostIP,
@@ -357,17 +373,19 @@ export class PodWorker {
     };
   }
 
-  /** While its postStart hook runs a container does not count as running. */
-  private startingWithHook(): ReadonlySet<string> {
+  /** While its postStart hook runs a container does not count as running; nor does it count as ended if it never began. */
+  private starting(status: PodRuntimeStatus): ReadonlySet<string> {
     const names = new Set<string>();
     for (const [name, operation] of this.operations) {
-      if (operation === 'starting' && this.containerSpec(name)?.lifecycle?.postStart) names.add(name);
+      if (operation !== 'starting') continue;
+      const runs = status.containers.find((c) => c.name === name)?.state === 'running';
+      if (!runs || this.containerSpec(name)?.lifecycle?.postStart) names.add(name);
     }
     return names;
   }
 
   private hideStarting(status: PodRuntimeStatus): PodRuntimeStatus {
-    const starting = this.startingWithHook();
+    const starting = this.starting(status);
     if (starting.size === 0) return status;
     return { ...status, containers: status.containers.filter((c) => !starting.has(c.name) || c.state !== 'running') };
   }
@@ -378,6 +396,7 @@ export class PodWorker {
   private renewSandbox(
     wanted: NonNullable<PodActions['sandbox']>,
     kills: readonly KillContainer[],
+    volumes: Promise<MountedVolumes | undefined>,
   ): Promise<SandboxRuntimeStatus | undefined> {
     this.sandboxBusy = true;
     const ready = Promise.withResolvers<SandboxRuntimeStatus | undefined>();
@@ -390,7 +409,8 @@ export class PodWorker {
         for (const kill of kills) this.note(kill);
         await Promise.all(kills.map((kill) => this.kill(kill, this.syncing.signal)));
         for (const id of wanted.stop) await this.stopSandbox(id);
-        ready.resolve(await this.createSandbox(wanted.attempt));
+        // As upstream: a pod without its volumes needs no sandbox.
+        if ((await volumes) && !this.syncing.signal.aborted) ready.resolve(await this.createSandbox(wanted.attempt));
       } catch (error) {
         if (!isAbort(error)) {
           this.logger.warn({ error: messageOf(error) }, 'sandbox not renewed');
@@ -407,7 +427,6 @@ export class PodWorker {
   private async createSandbox(attempt: number): Promise<SandboxRuntimeStatus | undefined> {
     const { pod } = this;
     const { runtime, pleg, recorder, hostPorts } = this.parts;
-    if (!(await this.volumes('')) || this.syncing.signal.aborted) return undefined;
     try {
       const config = await this.sandboxConfig(attempt);
       const id = await runtime.runPodSandbox(config, '');
@@ -436,11 +455,20 @@ export class PodWorker {
     return config;
   }
 
-  /** @param holder whom a failure holds back: a container's name, '' for the sandbox */
-  private async volumes(holder: string) {
-    const result = await this.parts.volumes.setUp(this.pod, this.syncing.signal);
-    if (result.ok) return result.volumes;
-    for (const { message } of result.failures) this.parts.recorder.event(this.pod, 'Warning', 'FailedMount', message);
+  /**
+   * Never rejects.
+   * @param holder whom a failure holds back: a container's name, '' for the sandbox
+   */
+  private async volumes(holder: string): Promise<MountedVolumes | undefined> {
+    const { volumes, recorder } = this.parts;
+    try {
+      const result = await volumes.setUp(this.pod, this.syncing.signal);
+      if (result.ok) return result.volumes;
+      for (const { message } of result.failures) recorder.event(this.pod, 'Warning', 'FailedMount', message);
+    } catch (error) {
+      if (isAbort(error)) return undefined;
+      this.logger.warn({ error: messageOf(error) }, 'volumes not set up');
+    }
     this.hold(holder, FIRST_VOLUME_RETRY_MS, MAX_VOLUME_RETRY_MS);
     return undefined;
   }
@@ -451,7 +479,11 @@ export class PodWorker {
    * Prepares all at once, then starts them in order. A start call waits for the one before it to be made; for its end only if
    * that container has a postStart hook, which is how pods make their later containers wait.
    */
-  private startAll(starts: readonly StartContainer[], sandbox: Promise<SandboxRuntimeStatus | undefined>): void {
+  private startAll(
+    starts: readonly StartContainer[],
+    volumes: Promise<MountedVolumes | undefined> | undefined,
+    sandbox: Promise<SandboxRuntimeStatus | undefined>,
+  ): void {
     let turn: Promise<unknown> = Promise.resolve();
     for (const start of starts) {
       const container = this.containerSpec(start.name);
@@ -461,7 +493,7 @@ export class PodWorker {
       this.operations.set(start.name, 'preparing');
       this.run(async () => {
         try {
-          const prepared = await this.prepare(container, start, sandbox);
+          const prepared = await this.prepare(container, start, volumes, sandbox);
           await before;
           if (!prepared || this.syncing.signal.aborted) return;
           this.operations.set(start.name, 'starting');
@@ -516,7 +548,8 @@ export class PodWorker {
     this.operations.set(create.name, 'preparing');
     this.run(async () => {
       try {
-        if (await this.prepare(container, create, Promise.resolve(sandbox))) this.waiting.delete(create.name);
+        if (await this.prepare(container, create, undefined, Promise.resolve(sandbox)))
+          this.waiting.delete(create.name);
       } finally {
         this.operations.delete(create.name);
       }
@@ -527,6 +560,7 @@ export class PodWorker {
   private async prepare(
     container: Container,
     wanted: StartContainer,
+    volumesReady: Promise<MountedVolumes | undefined> | undefined,
     sandboxReady: Promise<SandboxRuntimeStatus | undefined>,
   ): Promise<{ id: string; sandbox: SandboxRuntimeStatus } | undefined> {
     const { signal } = this.syncing;
@@ -536,6 +570,8 @@ export class PodWorker {
       return sandbox && { id: wanted.createdId, sandbox };
     }
     try {
+      const volumes = await (volumesReady ?? this.volumes(name));
+      if (!volumes || signal.aborted) return undefined;
       const attempt = this.runtimeStatus.sandboxes[0];
       const pullConfig = attempt ? await this.sandboxConfig(attempt.attempt) : undefined;
       const [image, sandbox] = await Promise.all([
@@ -548,8 +584,7 @@ export class PodWorker {
         this.holdAfterPull(container, image.reason);
         return undefined;
       }
-      const volumes = await this.volumes(name);
-      if (!volumes || signal.aborted) return undefined;
+      if (signal.aborted) return undefined;
       const id = await this.operationsOf.create({
         pod: this.pod,
         container,
@@ -694,6 +729,10 @@ export class PodWorker {
     this.stageNow = 'terminating';
     this.syncing.abort();
     this.logger.info({ reason: this.endReason }, 'pod terminates');
+    if (this.endReason === 'DeadlineExceeded') {
+      const message = 'Pod was active on the node longer than the specified deadline';
+      this.parts.recorder.event(this.pod, 'Normal', 'DeadlineExceeded', message);
+    }
     this.observe();
     void this.terminate().catch((error: unknown) => {
       if (!isAbort(error)) this.logger.error({ error: messageOf(error) }, 'pod not terminated');

@@ -21,6 +21,8 @@ import type {
   ProbeVerdict,
   VolumeManager,
 } from '../../../src/kubelet/ports.ts';
+import type { Prober } from '../../../src/kubelet/prober/attempt.ts';
+import { DefaultProbeManager } from '../../../src/kubelet/prober/probe-manager.ts';
 import { LABELS, type PodRuntimeStatus } from '../../../src/kubelet/runtime-status.ts';
 import { FakeClock } from '../../../src/lib/fake-clock.ts';
 import { silentLogger } from '../../../src/lib/logger.ts';
@@ -186,8 +188,12 @@ export class TestKubelet {
   kubelet: Kubelet;
   private recorder: ApiEventRecorder;
 
-  constructor(options: Partial<FakeRuntimeOptions> = {}) {
+  private readonly prober: Prober | undefined;
+
+  /** @param options.prober makes the attempts of real probes; without it the test gives verdicts */
+  constructor(options: Partial<FakeRuntimeOptions> & { prober?: (t: TestKubelet) => Prober } = {}) {
     this.fake = new FakeRuntime({ clock: this.clock, ...options });
+    this.prober = options.prober?.(this);
     this.client = new FakeKubeClient(this.clock);
     this.recorder = this.newRecorder();
     this.kubelet = this.newKubelet();
@@ -199,7 +205,13 @@ export class TestKubelet {
   }
 
   private newKubelet(): Kubelet {
-    const { clock, client, fake, probes, volumes, recorder } = this;
+    const { clock, client, fake, volumes, recorder, prober } = this;
+    const runtime = fake.runtime;
+    const logger = silentLogger;
+    const onVerdict = (uid: string): void => kubelet.wake(uid);
+    const probes = prober
+      ? new DefaultProbeManager({ clock, runtime, recorder, logger, hostIP: SETTINGS.hostIP, onVerdict, prober })
+      : this.probes;
     const kubelet = new Kubelet({
       client,
       runtime: fake.runtime,
@@ -220,7 +232,7 @@ export class TestKubelet {
       },
       readMessage: async (status) => this.messages.get(status.metadata?.name ?? '') ?? '',
     });
-    probes.onVerdict = (uid) => kubelet.wake(uid);
+    this.probes.onVerdict = onVerdict;
     return kubelet;
   }
 
