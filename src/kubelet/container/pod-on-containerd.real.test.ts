@@ -90,6 +90,7 @@ describe('a pod on containerd', () => {
 
   interface Ran {
     readonly output: string;
+    readonly errors: string;
     readonly message: string;
     readonly exitCode: number;
     readonly ip: string;
@@ -148,9 +149,17 @@ describe('a pod on containerd', () => {
         await clock.sleep(20);
         status = await runtime.containerStatus(id);
       }
-      const lines = readFileSync(status.logPath, 'utf8').trimEnd().split('\n');
+      const lines = readFileSync(status.logPath, 'utf8')
+        .split('\n')
+        .map((line) => line.split(' '));
+      const textOf = (stream: string): string =>
+        lines
+          .filter((words) => words[1] === stream)
+          .map((words) => words.slice(3).join(' '))
+          .join('\n');
       return {
-        output: lines.map((line) => line.split(' ').slice(3).join(' ')).join('\n'),
+        output: textOf('stdout'),
+        errors: textOf('stderr'),
         message: await readTerminationMessage({
           messageFile: terminationMessageFile(settings.podsDir, uid, 'app', 0),
           policy: container.terminationMessagePolicy!,
@@ -241,8 +250,8 @@ describe('a pod on containerd', () => {
     );
     const lines = ran.output.split('\n');
     expect(lines.slice(0, 5)).toEqual(['data', 'of the host', 'from a config map', 'hidden', 'app="x"']);
-    expect(ran.output).toContain("can't create /ro/f: Read-only file system");
-    expect(ran.output).toContain("can't create /cm/key2: Read-only file system");
+    expect(ran.errors).toContain("can't create /ro/f: Read-only file system");
+    expect(ran.errors).toContain("can't create /cm/key2: Read-only file system");
     expect(ran.output).toMatch(/^\/memory tmpfs rw,.*size=1024k/m);
     expect(ran.output).toMatch(/^\/secret tmpfs ro,/m);
   });
@@ -279,7 +288,7 @@ describe('a pod on containerd', () => {
     }
     expect(ran.output).toMatch(/Groups:.*\b77\b.*\b4321\b/);
     expect(ran.output).toMatch(/^750$/m);
-    expect(ran.output).toContain("can't create /file: Read-only file system");
+    expect(ran.errors).toContain("can't create /file: Read-only file system");
     expect(ran.output).toMatch(/^80$/m);
   });
 
