@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { recordedAnswer, recordedAnswers, resourceOfPath } from '../../test/recorded-answers.ts';
 import { decodeJson, decodeObject, decodeType, type FieldValidation } from './decode.ts';
-import { decodeYaml } from './decode-yaml.ts';
 import type { Pod } from './generated/types.ts';
 import { CONFIGMAPS, LEASES, NODES, PODS, SECRETS } from './resources.ts';
 import { ApiStatusError } from './status-error.ts';
+import { parseYaml } from './yaml-text.ts';
 
 describe('recorded refusals', () => {
   const names = [
@@ -41,7 +41,7 @@ describe('recorded refusals', () => {
 
   test('yaml body', () => {
     const { body, answer } = recordedAnswer('yaml body');
-    expect(() => decodeYaml(CONFIGMAPS, body)).toThrow(answer.message);
+    expect(() => decodeObject(CONFIGMAPS, parseYaml(body))).toThrow(answer.message);
   });
 });
 

@@ -140,15 +140,12 @@ test('services: load balancers and session affinity', () => {
   });
 });
 
-test('namespaces: the finalizer comes with creation only', () => {
-  const fresh = applyDefaults<Namespace>(NAMESPACES, { metadata: { name: 'n' } } as Namespace);
-  expect(fresh).toEqual({
+test('namespaces: their name as a label', () => {
+  expect(applyDefaults<Namespace>(NAMESPACES, { metadata: { name: 'n' } } as Namespace)).toEqual({
     metadata: { name: 'n', labels: { 'kubernetes.io/metadata.name': 'n' } },
-    spec: { finalizers: ['kubernetes'] },
+    spec: {},
     status: { phase: 'Active' },
   });
-  const finalized = { ...fresh, metadata: { ...fresh.metadata, creationTimestamp: '2026-01-01T00:00:00Z' }, spec: {} };
-  expect(applyDefaults(NAMESPACES, structuredClone(finalized)).spec).toEqual({});
 });
 
 test('nodes: all capacity is allocatable', () => {

@@ -263,11 +263,6 @@ function defaultNamespace(namespace: Namespace): void {
   }
   namespace.status ??= {};
   namespace.status.phase ||= 'Active';
-  // Only on creation: an update takes the finalizer away to let the namespace go.
-  if (metadata.creationTimestamp === undefined) {
-    namespace.spec ??= {};
-    namespace.spec.finalizers ??= ['kubernetes'];
-  }
 }
 
 function defaultNode(node: Node): void {

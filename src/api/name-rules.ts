@@ -59,15 +59,6 @@ export const isDNS1123SubdomainWithUnderscore = rule(
   'example.com',
 );
 
-/** `my-name` that starts with a letter. */
-export const isDNS1035Label = rule(
-  63,
-  '[a-z]([-a-z0-9]*[a-z0-9])?',
-  "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character",
-  'my-name',
-  'abc-123',
-);
-
 /** Keys of ConfigMaps and Secrets. */
 export function isConfigMapKey(value: string): string[] {
   const errors: string[] = [];

@@ -77,13 +77,3 @@ export function validateUpdate(resource: Resource, object: KubeObject, old: Kube
   else rules?.object(object as never, errors, old as never);
   return errors;
 }
-
-/**
- * As `validateUpdate` for the `status` subresource: the spec is the old one, so that only metadata is judged.
- */
-export function validateStatusUpdate(object: KubeObject, old: KubeObject): FieldError[] {
-  const errors: FieldError[] = [];
-  validateObjectMetaUpdate(object.metadata, old.metadata, 'metadata', errors);
-  validateObjectMetaUpdate(object.metadata, old.metadata, 'metadata', errors);
-  return errors;
-}
