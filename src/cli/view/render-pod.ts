@@ -8,7 +8,7 @@ import { eventTime, newest } from './explain-container.ts';
 import { explainPod } from './explain-pod.ts';
 import type { Explanation } from './explanation.ts';
 import { isGood, probeTarget } from './probe-words.ts';
-import { displayWidth, plainText, type Style, shorten } from './style.ts';
+import { displayWidth, plainText, type Style, shorten, wrap } from './style.ts';
 
 /** Everything that the live view shows of one pod. */
 export interface PodView {
@@ -46,12 +46,12 @@ export function renderPod(view: PodView, width: number, style: Style): string[] 
       lines.push(...probesOf(view, container, status).map((p) => `      ${probeLine(p, now, style)}`));
   }
   if (explanation.verdict !== 'ready' && explanation.verdict !== 'succeeded') {
-    lines.push(`  ${paint(explanation.headline)}`);
+    lines.push(...wrap(explanation.headline, width, '  ').map(paint));
     const [cause] = explanation.causes;
     // What a probe waits for stands in its own line already.
     if (cause && explanation.verdict !== 'waiting') {
-      lines.push(...cause.evidence.slice(0, 3).map((e) => style.dim(`    - ${e}`)));
-      if (cause.advice) lines.push(`    > ${cause.advice}`);
+      lines.push(...cause.evidence.slice(0, 3).flatMap((e) => wrap(e, width, '    - ').map(style.dim)));
+      if (cause.advice) lines.push(...wrap(cause.advice, width, '    > '));
     }
   }
   return lines.map((line) => shorten(line, width));

@@ -44,6 +44,25 @@ export function shorten(text: string, width: number): string {
 }
 
 /**
+ * Breaks a text between words into lines of at most `width` columns; a longer word stands alone. The first line begins with
+ * `first`, the others with as many spaces. Without colours.
+ */
+export function wrap(text: string, width: number, first: string): string[] {
+  const indent = ' '.repeat(first.length);
+  const lines: string[] = [];
+  let words: string[] = [];
+  for (const word of text.split(' ')) {
+    const begin = lines.length === 0 ? first : indent;
+    if (words.length > 0 && displayWidth(begin + [...words, word].join(' ')) > width) {
+      lines.push(begin + words.join(' '));
+      words = [];
+    }
+    words.push(word);
+  }
+  return [...lines, (lines.length === 0 ? first : indent) + words.join(' ')];
+}
+
+/**
  * Makes what a container or a stranger wrote safe for a terminal: no control characters, so no cursor moves and no colours.
  * Line ends become spaces.
  */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { displayWidth, plainText, shorten, styleOf } from './style.ts';
+import { displayWidth, plainText, shorten, styleOf, wrap } from './style.ts';
 import { TableLayout } from './table.ts';
 
 test('columns stand under each other and widths are kept for later rows', () => {
@@ -30,4 +30,10 @@ test('a long text is shortened to the width, colours closed', () => {
 
 test('text from containers cannot drive the terminal', () => {
   expect(plainText('\u001b[2Jhi\r\nthere\u0007\n')).toBe('hi there');
+});
+
+test('long text is broken between words', () => {
+  expect(wrap('one two three', 9, '- ')).toEqual(['- one two', '  three']);
+  expect(wrap('averylongword b', 6, '')).toEqual(['averylongword', 'b']);
+  expect(wrap('', 6, '- ')).toEqual(['- ']);
 });
