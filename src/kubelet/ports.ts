@@ -96,6 +96,8 @@ export interface ImageManager {
   ): Promise<Outcome<{ imageRef: string }>>;
   /** When the back-off of a failed pull ends: monotonic ms, or undefined. */
   retryAt(pod: Pod, container: Container): number | undefined;
+  /** The runtime no longer has this image, though it had: to be called when creating a container fails with NOT_FOUND. */
+  forget(image: string): void;
 }
 
 /** Host paths by volume name. */

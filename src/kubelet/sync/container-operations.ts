@@ -65,6 +65,8 @@ export class ContainerOperations {
     try {
       id = await this.parts.runtime.createContainer(sandbox.id, config, input.sandboxConfig);
     } catch (error) {
+      // Somebody removed the image behind our back.
+      if (error instanceof CriError && error.code === 'NOT_FOUND') this.parts.images.forget(container.image ?? '');
       // The name may be taken by what an agent before us began.
       void this.parts.pleg.relist();
       throw this.failed(pod, container, 'CreateContainerError', messageOf(error), error);
