@@ -44,7 +44,11 @@ export function bridgeRemoteCommand(client: WebSocket, dial: SpdyDial, streams: 
       });
       if (client.bufferedAmount > HIGH_WATER_BYTES) socket.pause();
     },
-    close: () => client.close(1000),
+    close: () => {
+      // A paused client would not hear the answer to the closing handshake.
+      client.resume();
+      client.close(1000);
+    },
   });
   const open = (channel: number, streamtype: string): void => {
     const id = spdy.open({ streamtype });

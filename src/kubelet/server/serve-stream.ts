@@ -47,6 +47,8 @@ export async function serveStream(
   const offered =
     kind === 'websocket' ? [forwards ? PORT_FORWARD_PROTOCOL : REMOTE_COMMAND_PROTOCOL] : streamProtocols(request);
   const dial = await dialSpdy(url, offered);
+  // However this ends, also in the middle of a handshake, the runtime's side does not outlive the client's.
+  socket.once('close', () => dial.socket.destroy());
   if (socket.destroyed) {
     dial.socket.destroy();
     return;

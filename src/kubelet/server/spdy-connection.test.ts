@@ -59,7 +59,7 @@ describe('the SPDY client', () => {
   });
 
   it('reads frames however they are cut, and skips control frames that do not concern it', async () => {
-    const reply = [0x80, 3, 0, 2, 0, 0, 0, 6, 0, 0, 0, 1, 9, 9];
+    const reply = [0x80, 3, 0, 2, 0, 0, 0, 6, 0, 0, 0, 1, 9, 9, 0x80, 3, 0, 3, 0, 0, 0, 8, 0, 0, 0, 3, 0, 0, 0, 5];
     const stream = Buffer.from([...reply, 0, 0, 0, 1, 0, 0, 0, 2, 104, 105, 0, 0, 0, 3, 1, 0, 0, 1, 33]);
     for (const byte of stream) far.write(Buffer.of(byte));
     await settle();
@@ -74,11 +74,8 @@ describe('the SPDY client', () => {
     expect(sent).toEqual(ping);
   });
 
-  it.each([
-    ['a stream is refused', [0x80, 3, 0, 3, 0, 0, 0, 8, 0, 0, 0, 1, 0, 0, 0, 1]],
-    ['a control frame is absurdly long', [0x80, 3, 0, 2, 0, 0xff, 0xff, 0xff]],
-  ])('closes when %s', async (_what, frame) => {
-    far.write(Buffer.from(frame));
+  it('closes when a control frame is absurdly long', async () => {
+    far.write(Buffer.from([0x80, 3, 0, 2, 0, 0xff, 0xff, 0xff]));
     await settle();
     expect(closed).toBe(true);
   });

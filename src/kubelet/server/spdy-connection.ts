@@ -6,7 +6,6 @@ import type { Duplex } from 'node:stream';
 
 const VERSION = 0x8003;
 const SYN_STREAM = 1;
-const RST_STREAM = 3;
 const PING = 6;
 const FLAG_FIN = 1;
 const HEADER_BYTES = 8;
@@ -102,16 +101,11 @@ export class SpdyConnection {
         return;
       }
       if (data.length < HEADER_BYTES + length) break;
-      this.control(data.readUInt16BE(2), data.subarray(0, HEADER_BYTES + length));
+      // Of all control frames only a ping asks for something: streams are refused or reset just before the connection ends.
+      if (data.readUInt16BE(2) === PING) this.socket.write(data.subarray(0, HEADER_BYTES + length));
       data = data.subarray(HEADER_BYTES + length);
     }
     this.pending = data;
-  }
-
-  private control(type: number, frame: Buffer): void {
-    if (type === PING) this.socket.write(frame);
-    // A stream that is refused cannot be done without: the server wants all of them, or none.
-    if (type === RST_STREAM) this.socket.destroy();
   }
 }
 
