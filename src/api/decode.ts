@@ -1,4 +1,5 @@
 import { formatPath, JsonSyntaxError, parseJson } from './json-text.ts';
+import { setOwnValue } from './own-value.ts';
 import { canonicalQuantity, QuantityError } from './quantity.ts';
 import { apiVersionOf, type KubeObject, type Resource } from './resources.ts';
 import type { FieldSchema } from './schema-table.ts';
@@ -201,13 +202,6 @@ function decoderOf(typeName: string): Decoder {
   return decoder;
 }
 
-/** Sets a key of an object that a user names; `__proto__` becomes an ordinary key. */
-function setKey(target: Record<string, unknown>, key: string, value: unknown): void {
-  if (key === '__proto__')
-    Object.defineProperty(target, key, { value, enumerable: true, configurable: true, writable: true });
-  else target[key] = value;
-}
-
 function compileType(typeName: string): Decoder {
   const { fields, required, ...scalar } = schemaOf(typeName);
   if (typeName === 'meta.v1.Time') return decodeTime;
@@ -325,7 +319,7 @@ function mapDecoder(schema: FieldSchema, required: boolean): Decoder {
       const member = (value as Record<string, unknown>)[key];
       if (member === undefined) continue;
       context.path.push(new MapKey(key));
-      setKey(result, key, member === null ? zero : item(member, context));
+      setOwnValue(result, key, member === null ? zero : item(member, context));
       context.path.pop();
     }
     return result;

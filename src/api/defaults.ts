@@ -11,6 +11,7 @@ import type {
   Service,
   Volume,
 } from './generated/types.ts';
+import { setOwnValue } from './own-value.ts';
 import { aggregateContainerResources } from './pod-resources.ts';
 import { formatQuantity, parseQuantity, roundToMilli } from './quantity.ts';
 import type { KubeObject, Resource } from './resources.ts';
@@ -101,7 +102,8 @@ function defaultPod(pod: Pod): void {
   spec.enableServiceLinks ??= true;
   if (spec.hostNetwork) {
     for (const container of [...(spec.containers ?? []), ...(spec.initContainers ?? [])]) {
-      for (const port of container.ports ?? []) port.hostPort ||= port.containerPort;
+      for (const port of container.ports ?? [])
+        if (!port.hostPort && port.containerPort) port.hostPort = port.containerPort;
     }
   }
 }
@@ -196,7 +198,7 @@ function requestsFromLimits(resources: ResourceRequirements | undefined): void {
   if (!resources?.limits) return;
   for (const [name, limit] of Object.entries(resources.limits)) {
     resources.requests ??= {};
-    resources.requests[name] ??= limit;
+    if (!Object.hasOwn(resources.requests, name)) setOwnValue(resources.requests, name, limit);
   }
 }
 
@@ -218,7 +220,9 @@ function defaultPodResources(spec: PodSpec): void {
   for (const [name, sum] of Object.entries(aggregateContainerResources(spec, 'requests'))) {
     if (name === 'cpu' || name === 'memory' || name.startsWith('hugepages-')) requests[name] ??= formatQuantity(sum);
   }
-  for (const [name, limit] of Object.entries(resources.limits ?? {})) requests[name] ??= limit;
+  for (const [name, limit] of Object.entries(resources.limits ?? {})) {
+    if (!Object.hasOwn(requests, name)) setOwnValue(requests, name, limit);
+  }
   if (Object.keys(requests).length > 0) resources.requests = requests;
 }
 
@@ -237,7 +241,7 @@ function defaultService(service: Service): void {
   spec.type ||= 'ClusterIP';
   for (const port of spec.ports ?? []) {
     port.protocol ||= 'TCP';
-    port.targetPort ||= port.port;
+    port.targetPort ||= port.port ?? 0;
   }
   const external = spec.type === 'NodePort' || spec.type === 'LoadBalancer';
   if (external) spec.externalTrafficPolicy ||= 'Cluster';

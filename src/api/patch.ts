@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { applyPatch as applyJsonOperations, type Operation } from 'rfc6902';
 import { SCHEMA } from './generated/schema.ts';
 import { JsonSyntaxError, parseJson } from './json-text.ts';
+import { ownValue, setOwnValue } from './own-value.ts';
 import type { KubeObject, Resource } from './resources.ts';
 import type { FieldSchema } from './schema-table.ts';
 import { ApiStatusError } from './status-error.ts';
@@ -102,17 +103,9 @@ function mergePatch(target: unknown, patch: unknown): unknown {
   const result: Fields = isMap(target) ? target : {};
   for (const [key, value] of Object.entries(patch)) {
     if (value === null) delete result[key];
-    else setKey(result, key, mergePatch(Object.hasOwn(result, key) ? result[key] : undefined, value));
+    else setOwnValue(result, key, mergePatch(ownValue(result, key), value));
   }
   return result;
-}
-
-function setKey(target: Fields, key: string, value: unknown): void {
-  if (key === '__proto__') {
-    Object.defineProperty(target, key, { value, enumerable: true, configurable: true, writable: true });
-  } else {
-    target[key] = value;
-  }
 }
 
 // ---- strategic merge patch. Rules: apimachinery pkg/util/strategicpatch
@@ -126,8 +119,7 @@ const DELETE_FROM_LIST = '$deleteFromPrimitiveList/';
 function memberSchema(schema: FieldSchema | undefined, key: string): FieldSchema | undefined {
   if (!schema?.ref) return schema?.values;
   const type = SCHEMA[schema.ref];
-  const { fields } = type ?? {};
-  return fields && Object.hasOwn(fields, key) ? fields[key] : type?.values;
+  return ownValue(type?.fields, key) ?? type?.values;
 }
 
 function mergeMap(original: Fields, patch: Fields, schema: FieldSchema | undefined): Fields {
@@ -172,11 +164,7 @@ function mergeMap(original: Fields, patch: Fields, schema: FieldSchema | undefin
       continue;
     }
     const inner = memberSchema(schema, key);
-    setKey(
-      original,
-      key,
-      mergeValue(Object.hasOwn(original, key) ? original[key] : undefined, value, inner, orders.get(key)),
-    );
+    setOwnValue(original, key, mergeValue(ownValue(original, key), value, inner, orders.get(key)));
   }
   return original;
 }
@@ -283,7 +271,7 @@ function withoutDirectives(value: unknown): unknown {
   for (const [key, member] of Object.entries(value)) {
     if (member === null || key === DIRECTIVE || key === RETAIN_KEYS) continue;
     if (key.startsWith(SET_ORDER) || key.startsWith(DELETE_FROM_LIST)) continue;
-    setKey(result, key, withoutDirectives(member));
+    setOwnValue(result, key, withoutDirectives(member));
   }
   return result;
 }

@@ -1,7 +1,7 @@
 import type { Container, Pod, PodSpec } from './generated/types.ts';
 import { addQuantities, parseQuantity, type Quantity } from './quantity.ts';
 
-/** Quantities by resource name. */
+/** Quantities by resource name. Without prototype: the names are a user's. */
 export type ResourceTotals = Record<string, Quantity>;
 
 /** An init container that keeps running beside the app containers. */
@@ -19,10 +19,10 @@ export function effectiveGracePeriod(pod: Pod): number {
  * most demanding init container needs beside the sidecars started before it.
  */
 export function aggregateContainerResources(spec: PodSpec, which: 'requests' | 'limits'): ResourceTotals {
-  const totals: ResourceTotals = {};
+  const totals = none();
   for (const container of spec.containers ?? []) add(totals, listOf(container, which));
-  const sidecars: ResourceTotals = {};
-  const peak: ResourceTotals = {};
+  const sidecars = none();
+  const peak = none();
   for (const container of spec.initContainers ?? []) {
     const needs = listOf(container, which);
     if (isSidecar(container)) {
@@ -30,7 +30,8 @@ export function aggregateContainerResources(spec: PodSpec, which: 'requests' | '
       add(sidecars, needs);
       raise(peak, sidecars);
     } else {
-      const beside = { ...sidecars };
+      const beside = none();
+      add(beside, sidecars);
       add(beside, needs);
       raise(peak, beside);
     }
@@ -54,8 +55,10 @@ export function podResources(pod: Pod, which: 'requests' | 'limits'): ResourceTo
   return totals;
 }
 
+const none = (): ResourceTotals => Object.create(null) as ResourceTotals;
+
 function listOf(container: Container, which: 'requests' | 'limits'): ResourceTotals {
-  const list: ResourceTotals = {};
+  const list = none();
   for (const [name, text] of Object.entries(container.resources?.[which] ?? {}))
     list[name] = parseQuantity(String(text));
   return list;

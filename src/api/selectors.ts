@@ -1,5 +1,6 @@
 import type { LabelSelector } from './generated/types.ts';
 import { isLabelValue, isQualifiedName } from './name-rules.ts';
+import { ownValue } from './own-value.ts';
 import type { KubeObject, Resource } from './resources.ts';
 import { ApiStatusError } from './status-error.ts';
 
@@ -167,6 +168,13 @@ export function parseLabelSelector(text: string): LabelRequirement[] {
   return new SelectorParser(text).parse();
 }
 
+const OPERATORS: Readonly<Record<string, LabelRequirement['operator']>> = {
+  In: 'in',
+  NotIn: 'notin',
+  Exists: 'exists',
+  DoesNotExist: '!',
+};
+
 /**
  * The requirements of a LabelSelector object. Undefined selects nothing and yields undefined; an empty one selects everything.
  * @throws ApiStatusError 400 on an unknown operator
@@ -179,7 +187,7 @@ export function labelRequirements(selector: LabelSelector | undefined): LabelReq
     values: [value],
   }));
   for (const { key, operator, values = [] } of selector.matchExpressions ?? []) {
-    const known = ({ In: 'in', NotIn: 'notin', Exists: 'exists', DoesNotExist: '!' } as const)[operator as 'In'];
+    const known = ownValue(OPERATORS, operator);
     if (!known) throw badRequest(`${JSON.stringify(operator)} is not a valid label selector operator`);
     requirements.push({ key, operator: known, values });
   }
@@ -192,7 +200,7 @@ export function matchesLabels(
   labels: Readonly<Record<string, string>> | undefined,
 ): boolean {
   return requirements.every(({ key, operator, values }) => {
-    const value = labels && Object.hasOwn(labels, key) ? labels[key] : undefined;
+    const value = ownValue(labels, key);
     switch (operator) {
       case 'in':
       case '=':

@@ -17,6 +17,7 @@ import {
   isPortNumber,
   isQualifiedName,
 } from '../name-rules.ts';
+import { ownValue } from '../own-value.ts';
 import { requireOneOf } from './container.ts';
 import {
   duplicate,
@@ -110,7 +111,7 @@ export function validateSecret(secret: Secret, errors: FieldError[]): void {
   if (type === 'kubernetes.io/basic-auth' && data.username === undefined && data.password === undefined) {
     errors.push(required('data[username]'), required('data[password]'));
   }
-  for (const key of SECRET_KEYS[type] ?? []) {
+  for (const key of ownValue(SECRET_KEYS, type) ?? []) {
     const base64 = data[key];
     if (base64 === undefined) errors.push(required(`data[${key}]`));
     else if (key.startsWith('.docker') && !isJSON(Buffer.from(base64, 'base64').toString())) {

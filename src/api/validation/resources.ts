@@ -1,5 +1,6 @@
 import type { PodSpec, ResourceRequirements } from '../generated/types.ts';
 import { isQualifiedName } from '../name-rules.ts';
+import { ownValue } from '../own-value.ts';
 import { aggregateContainerResources } from '../pod-resources.ts';
 import { compareQuantities, formatQuantity, parseQuantity } from '../quantity.ts';
 import { duplicate, type FieldError, forbidden, invalid, notFound, required } from './field-error.ts';
@@ -63,7 +64,7 @@ export function validateResourceRequirements(
       computes ||= name === 'cpu' || name === 'memory';
       hugePages ||= isHugePages(name);
       if (which === 'limits') continue;
-      const limit = limits[name];
+      const limit = ownValue(limits, name);
       if (limit === undefined) {
         if (!mayOvercommit(name)) {
           errors.push(required(`${path}.limits`, 'Limit must be set for non overcommitable resources'));
@@ -152,7 +153,7 @@ export function validatePodResources(spec: PodSpec, path: string, errors: FieldE
   if (resources.claims) errors.push(forbidden(`${path}.claims`, 'claims cannot be set for Resources at pod-level'));
   validateResourceRequirements(resources, undefined, path, errors, validatePodResourceName);
   for (const [name, sum] of Object.entries(aggregateContainerResources(spec, 'requests'))) {
-    const own = String(resources.requests?.[name] ?? '0');
+    const own = String(ownValue(resources.requests, name) ?? '0');
     if (parseQuantity(own).nanos < sum.nanos) {
       errors.push(
         invalid(
@@ -165,7 +166,7 @@ export function validatePodResources(spec: PodSpec, path: string, errors: FieldE
   }
   for (const [i, container] of (spec.containers ?? []).entries()) {
     for (const [name, limit] of Object.entries(container.resources?.limits ?? {})) {
-      const own = resources.limits?.[name];
+      const own = ownValue(resources.limits, name);
       if (own !== undefined && compareQuantities(String(limit), String(own)) > 0) {
         errors.push(
           invalid(
