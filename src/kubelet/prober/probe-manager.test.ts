@@ -6,7 +6,7 @@ import { FakeClock } from '../../lib/fake-clock.ts';
 import { silentLogger } from '../../lib/logger.ts';
 import type { ContainerRuntimeStatus, PodRuntimeStatus } from '../runtime-status.ts';
 import type { Attempt, AttemptInput } from './attempt.ts';
-import { DefaultProbeManager, type PublishedReadiness } from './probe-manager.ts';
+import { DefaultProbeManager } from './probe-manager.ts';
 
 const EPOCH = Date.UTC(2026, 0, 1);
 const exec = { command: ['true'] };
@@ -37,7 +37,7 @@ let verdicts: string[];
 /** What the next attempts come to: by probe, else success at once. */
 let answer: (input: AttemptInput) => Attempt | Promise<Attempt>;
 
-function newManager(publishedReady?: () => PublishedReadiness | undefined): DefaultProbeManager {
+function newManager(): DefaultProbeManager {
   return new DefaultProbeManager({
     clock,
     runtime: {} as RuntimeService,
@@ -47,7 +47,6 @@ function newManager(publishedReady?: () => PublishedReadiness | undefined): Defa
       event: (_pod, type, reason, message, container) => events.push([type, reason, container, message].join(' ')),
     },
     onVerdict: (podUID, container, type, verdict) => verdicts.push([podUID, container, type, verdict].join(' ')),
-    ...(publishedReady ? { publishedReady } : {}),
     prober: async (input) => {
       const type = Object.keys(input.container).find((k) => input.container[k as keyof Container] === input.probe)!;
       checks.push({ at: clock.monotonic(), type, input });
@@ -251,10 +250,13 @@ describe('ProbeManager', () => {
       readinessProbe: { exec, periodSeconds: 10, failureThreshold: 2 },
     });
 
+    const status = { name: 'c0', containerID: 'containerd://a', ready: true, started: true };
+    const known = { ...pod, status: { containerStatuses: [status] } } as Pod;
+
     it('keeps Ready and Started of a container that started before, and goes on in the rhythm of its probes', async () => {
       answer = () => bad;
-      const manager = newManager(() => ({ ready: true, started: true }));
-      manager.syncPod(pod, observed(running('a', EPOCH - 63_000)), false);
+      const manager = newManager();
+      manager.syncPod(known, observed(running('a', EPOCH - 63_000)), false);
       expect(manager.verdict('u', 'a', 'startup')).toBe('success');
       expect(manager.verdict('u', 'a', 'readiness')).toBe('success');
       await clock.advance(10_000);
@@ -264,9 +266,7 @@ describe('ProbeManager', () => {
       expect(manager.verdict('u', 'a', 'readiness')).toBe('failure');
     });
 
-    it('reads what was published from the status of the pod', () => {
-      const status = { name: 'c0', containerID: 'containerd://a', ready: true, started: true };
-      const known = { ...pod, status: { containerStatuses: [status] } } as Pod;
+    it('takes a status for the instance it is of, and for no other', () => {
       const manager = newManager();
       manager.syncPod(known, observed(running('a', EPOCH - 5000)), false);
       expect(manager.verdict('u', 'a', 'readiness')).toBe('success');

@@ -1,4 +1,4 @@
-import type { Container, Pod, Probe } from '../../api/generated/types.ts';
+import type { Container, ContainerStatus, Pod, Probe } from '../../api/generated/types.ts';
 import type { RuntimeService } from '../../cri/runtime-service.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/logger.ts';
@@ -9,12 +9,6 @@ import { LoopLag } from './loop-lag.ts';
 import { networkProber } from './network-prober.ts';
 import { ProbeWorker, type ProbeWorkerDeps } from './probe-worker.ts';
 
-/** What an API server has on record for a container instance. */
-export interface PublishedReadiness {
-  readonly ready: boolean;
-  readonly started: boolean;
-}
-
 export interface ProbeManagerOptions {
   readonly clock: Clock;
   readonly runtime: RuntimeService;
@@ -24,8 +18,6 @@ export interface ProbeManagerOptions {
   readonly hostIP: string;
   /** A verdict changed: the pod needs a look. Called synchronously; must not throw. */
   readonly onVerdict: (podUID: string, container: string, type: ProbeType, verdict: ProbeVerdict) => void;
-  /** What was published of a container instance that started before this agent; by default what the pod's status says. */
-  readonly publishedReady?: (podUID: string, container: string, containerId: string) => PublishedReadiness | undefined;
   /** Makes the attempts; by default over the network and through the runtime. */
   readonly prober?: Prober;
 }
@@ -145,7 +137,7 @@ export class DefaultProbeManager implements ProbeManager {
     const { clock } = this.deps;
     const sinceStart = Math.max(0, clock.now() - instance.startedAt);
     const adopted = instance.startedAt < this.agentStartedAt;
-    const published = adopted ? this.published(podUID, entry.pod, container.name, instance.id) : undefined;
+    const published = adopted ? publishedStatus(entry.pod, container.name, instance.id) : undefined;
     const workers = new Map<ProbeType, ProbeWorker>();
     const probes: ContainerProbes = {
       containerId: instance.id,
@@ -183,13 +175,6 @@ export class DefaultProbeManager implements ProbeManager {
       worker.begin(probes.startedAt, gateOpenedAt, probes.adopted && gateOpenedAt === undefined);
     }
   }
-
-  private published(podUID: string, pod: Pod, container: string, containerId: string): PublishedReadiness | undefined {
-    if (this.options.publishedReady) return this.options.publishedReady(podUID, container, containerId);
-    const statuses = [...(pod.status?.containerStatuses ?? []), ...(pod.status?.initContainerStatuses ?? [])];
-    const status = statuses.find((s) => s.name === container && s.containerID?.endsWith(`//${containerId}`));
-    return status && { ready: status.ready, started: status.started ?? false };
-  }
 }
 
 /** Forgets an instance that is gone, except for the probe that killed it. */
@@ -207,8 +192,14 @@ function probeOf(container: Container, type: ProbeType): Probe | undefined {
   return type === 'readiness' ? container.readinessProbe : container.startupProbe;
 }
 
-/** The verdict that an earlier agent's published status stands for; undefined where it says nothing. */
-function publishedVerdict(type: ProbeType, published: PublishedReadiness | undefined): ProbeVerdict | undefined {
+/** What the pod's status, as an earlier agent published it, says of this very instance. */
+function publishedStatus(pod: Pod, container: string, containerId: string): ContainerStatus | undefined {
+  const statuses = [...(pod.status?.containerStatuses ?? []), ...(pod.status?.initContainerStatuses ?? [])];
+  return statuses.find((s) => s.name === container && s.containerID?.endsWith(`//${containerId}`));
+}
+
+/** The verdict that a published status stands for; undefined where it says nothing. */
+function publishedVerdict(type: ProbeType, published: ContainerStatus | undefined): ProbeVerdict | undefined {
   if (type === 'readiness') return published?.ready ? 'success' : undefined;
   return type === 'startup' && published?.started ? 'success' : undefined;
 }
