@@ -8,12 +8,13 @@ import type { CliContext, ServerOptions } from './context.ts';
  * positional options (what follows the pod belongs to the command in the container), and then a command sees only its own.
  */
 export function addServerOptions(command: Command): Command {
-  return command
-    .addOption(
-      new Option('--root-dir <dir>', `state of the instance (default: $KUBELETTE_ROOT_DIR or ${DEFAULT_ROOT_DIR})`),
-    )
-    .addOption(new Option('--kubeconfig <file>', 'credentials for the API server (default: ROOT_DIR/kubeconfig)'))
-    .addOption(new Option('-n, --namespace <name>', 'namespace to work in (default: default)'));
+  const options = [
+    new Option('--root-dir <dir>', `state of the instance (default: $KUBELETTE_ROOT_DIR or ${DEFAULT_ROOT_DIR})`),
+    new Option('--kubeconfig <file>', 'credentials for the API server (default: ROOT_DIR/kubeconfig)'),
+    new Option('-n, --namespace <name>', 'namespace to work in (default: default)'),
+  ];
+  for (const option of options) command.addOption(option.helpGroup('Which node:'));
+  return command;
 }
 
 /** What the options of `addServerOptions` say, given before or after the command's name; the latter wins. */
