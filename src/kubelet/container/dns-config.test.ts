@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Pod, PodSpec } from '../../api/generated/types.ts';
+import { defaultResolvConf } from './default-resolv-conf.ts';
 import { parseResolvConf, podDNSConfig } from './dns-config.ts';
 
 const pod = (spec: Partial<PodSpec>): Pod => ({ metadata: { name: 'p' }, spec: { containers: [], ...spec } });
@@ -52,4 +53,21 @@ test("dnsConfig comes on top of the host's, nothing twice", () => {
     searches: ['example.com', 's'],
     options: ['ndots:3', 'rotate', 'edns0'],
   });
+});
+
+test.each<[string | undefined, string | undefined, string]>([
+  ['nameserver 192.0.2.1', 'nameserver 192.0.2.2', '/etc/resolv.conf'],
+  ['nameserver 127.0.0.53', 'nameserver 192.0.2.2', '/run/systemd/resolve/resolv.conf'],
+  ['nameserver 127.0.0.53\nnameserver 192.0.2.1', 'nameserver 192.0.2.2', '/etc/resolv.conf'],
+  ['nameserver 127.0.0.1', undefined, '/etc/resolv.conf'],
+  ['nameserver 127.0.0.53', 'nameserver ::1', '/etc/resolv.conf'],
+  ['', 'nameserver 192.0.2.2', '/etc/resolv.conf'],
+  [undefined, undefined, '/etc/resolv.conf'],
+])('without a choice: %j, %j', (own, upstream, chosen) => {
+  const read = (path: string): string => {
+    const text = path.startsWith('/etc') ? own : upstream;
+    if (text === undefined) throw new Error('ENOENT');
+    return text;
+  };
+  expect(defaultResolvConf(read)).toBe(chosen);
 });

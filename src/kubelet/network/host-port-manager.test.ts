@@ -75,7 +75,7 @@ test('pods without host ports cost nothing', async () => {
 test('two pods cannot have one port', async () => {
   await manager.set(pod('a', 80), sandbox('10.88.0.2'));
   await expect(manager.set(pod('b', 80), sandbox('10.88.0.3'))).rejects.toThrow(
-    'host port hostports tcp . 80 is in use by the pod with UID a',
+    'host port tcp 80 is in use by the pod with UID a',
   );
   await manager.remove('a');
   await manager.set(pod('b', 80), sandbox('10.88.0.3'));

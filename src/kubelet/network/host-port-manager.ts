@@ -64,7 +64,8 @@ export class NftHostPortManager implements HostPortManager {
       if (other === uid) continue;
       const shared = [...after.keys()].filter((key) => elements.has(key));
       if (shared.length === 0) continue;
-      if (this.confirmed.has(other)) throw new Error(`host port ${shared[0]} is in use by the pod with UID ${other}`);
+      if (this.confirmed.has(other))
+        throw new Error(`host port ${portOf(shared[0]!)} is in use by the pod with UID ${other}`);
       script += elementChanges(this.layout.nftTable, other, elements, NONE);
       this.owned.delete(other);
     }
@@ -104,4 +105,9 @@ export class NftHostPortManager implements HostPortManager {
     this.tail = mine.catch(() => {});
     return mine;
   }
+}
+
+/** `tcp 8080` or `127.0.0.1 tcp 8080`, from an element's key. */
+function portOf(key: string): string {
+  return key.slice(key.indexOf(' ') + 1).replaceAll(' . ', ' ');
 }
