@@ -29,13 +29,20 @@ export function findLog(lookup: PodLookup, pod: Pod, name: string, previous: boo
     return path === undefined ? undefined : { path, containerId: undefined };
   };
   if (previous) {
-    const found = instanceLog(true);
+    // While a container waits to be restarted, the one that ended last is already the previous one.
+    const found = instanceLog(!newestIsPrevious(lookup, pod, name));
     if (found) return found;
     throw new HttpError(400, `previous terminated container "${name}" in pod "${podName}" not found`);
   }
   const found = instanceLog(false) ?? instanceLog(true);
   if (found) return found;
   throw new HttpError(400, `container "${name}" in pod "${podName}" is ${whyNoLog(pod, name)}`);
+}
+
+function newestIsPrevious(lookup: PodLookup, pod: Pod, name: string): boolean {
+  const newest = lookup.container(pod.metadata.uid!, name, false);
+  const last = containerStatus(pod, name)?.lastState?.terminated?.containerID;
+  return newest !== undefined && last !== undefined && last.endsWith(`//${newest.id}`);
 }
 
 function whyNoLog(pod: Pod, name: string): string {

@@ -153,6 +153,15 @@ describe('logs', () => {
     expect((await logs('app')).body).toBe('old\n');
   });
 
+  it('are those of the instance that ended last, asked for the previous one while the next is waited for', async () => {
+    instances.set('app', { id: 'last', state: 'exited', startedAt: 2, logPath: writeLog('1', 'last') });
+    instances.set('app/previous', { id: 'older', startedAt: 1, logPath: writeLog('0', 'older') });
+    expect((await logs('app', 'previous=1')).body).toBe('older\n');
+    const lastState = { terminated: { exitCode: 1, containerID: 'containerd://last' } };
+    pod.status = { containerStatuses: [{ name: 'app', lastState }] } as unknown as Pod['status'];
+    expect((await logs('app', 'previous=1')).body).toBe('last\n');
+  });
+
   const waiting = (reason: string): ContainerState => ({ waiting: { reason } });
   it.each<[ContainerState | undefined, string]>([
     [waiting('ContainerCreating'), 'is waiting to start: ContainerCreating'],
