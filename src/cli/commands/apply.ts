@@ -4,11 +4,14 @@ import type { CliContext } from '../context.ts';
 import { addServerOptions, serverOptions } from '../server-options.ts';
 
 export function registerApply(program: Command, context: CliContext): void {
-  addServerOptions(program.command('apply'))
-    .summary('create or change the objects of a file')
-    .description('Create the objects of a manifest, or change those that are there already.')
-    .requiredOption('-f, --filename <file...>', 'YAML or JSON; - for standard input')
-    .addOption(validateOption())
+  addServerOptions(
+    program
+      .command('apply')
+      .summary('create or change the objects of a file')
+      .description('Create the objects of a manifest, or change those that are there already.')
+      .requiredOption('-f, --filename <file...>', 'YAML or JSON; - for standard input')
+      .addOption(validateOption()),
+  )
     .addHelpText('after', '\nExamples:\n  kubelette apply -f webapl.yaml\n  cat pod.yaml | kubelette apply -f -\n')
     .action(async (options: { filename: string[]; validate: Validate }, command: Command) => {
       const server = serverOptions(command, context);

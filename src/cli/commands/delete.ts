@@ -13,21 +13,24 @@ interface DeleteCommandOptions {
 }
 
 export function registerDelete(program: Command, context: CliContext): void {
-  addServerOptions(program.command('delete'))
-    .summary('delete objects')
-    .description('Delete objects by name, or those of a file, and wait until they are gone.')
-    .argument('[target...]', 'TYPE NAME... or TYPE/NAME...')
-    .option('-f, --filename <file...>', 'delete the objects of this file; - for standard input')
-    .option(
-      '--grace-period <seconds>',
-      'how long containers may take to stop (default: what the pod says)',
-      wholeNumber,
-    )
-    .option('--now', 'one second to stop')
-    .option('--force', 'kill at once')
-    .option('--ignore-not-found', 'no error when there is no such object')
-    .option('--wait [boolean]', 'return only when it is gone', (text: string) => text !== 'false', true)
-    .option('--no-wait', 'return at once')
+  addServerOptions(
+    program
+      .command('delete')
+      .summary('delete objects')
+      .description('Delete objects by name, or those of a file, and wait until they are gone.')
+      .argument('[target...]', 'TYPE NAME... or TYPE/NAME...')
+      .option('-f, --filename <file...>', 'delete the objects of this file; - for standard input')
+      .option(
+        '--grace-period <seconds>',
+        'how long containers may take to stop (default: what the pod says)',
+        wholeNumber,
+      )
+      .option('--now', 'one second to stop')
+      .option('--force', 'kill at once')
+      .option('--ignore-not-found', 'no error when there is no such object')
+      .option('--wait [boolean]', 'return only when it is gone', (text: string) => text !== 'false', true)
+      .option('--no-wait', 'return at once'),
+  )
     .addHelpText('after', '\nExamples:\n  kubelette delete pod webapl\n  kubelette delete -f init-demo.yaml --now\n')
     .action(async (args: string[], options: DeleteCommandOptions, command: Command) => {
       const { UserError } = await import('../../lib/errors.ts');

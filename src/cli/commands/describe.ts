@@ -3,11 +3,14 @@ import type { CliContext } from '../context.ts';
 import { addServerOptions, serverOptions } from '../server-options.ts';
 
 export function registerDescribe(program: Command, context: CliContext): void {
-  addServerOptions(program.command('describe'))
-    .summary('say why a pod is not ready, and all about it')
-    .description('Say in plain words why a pod is not ready and what to do, then everything known about it.')
-    .argument('<type>', 'pod, or pod/NAME')
-    .argument('[name...]', 'names of pods')
+  addServerOptions(
+    program
+      .command('describe')
+      .summary('say why a pod is not ready, and all about it')
+      .description('Say in plain words why a pod is not ready and what to do, then everything known about it.')
+      .argument('<type>', 'pod, or pod/NAME')
+      .argument('[name...]', 'names of pods'),
+  )
     .addHelpText('after', '\nExamples:\n  kubelette describe pod webapl\n')
     .action(async (type: string, names: string[], _options: object, command: Command) => {
       const { UserError } = await import('../../lib/errors.ts');

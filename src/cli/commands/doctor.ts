@@ -4,13 +4,16 @@ import type { Check } from '../doctor-checks.ts';
 import { addServerOptions, serverOptions } from '../server-options.ts';
 
 export function registerDoctor(program: Command, context: CliContext): void {
-  addServerOptions(program.command('doctor'))
-    .summary('check what this machine has, and how to mend what it lacks')
-    .description(
-      'Check kernel, cgroups, capabilities, programs, network and disk. Exits with 1 when something needed is missing.',
-    )
-    .option('--port <number>', 'port that the API server is to use (default: 6443)', parsePort)
-    .option('--resolv-conf <file>', 'resolver settings that pods would get', '/etc/resolv.conf')
+  addServerOptions(
+    program
+      .command('doctor')
+      .summary('check what this machine has, and how to mend what it lacks')
+      .description(
+        'Check kernel, cgroups, capabilities, programs, network and disk. Exits with 1 when something needed is missing.',
+      )
+      .option('--port <number>', 'port that the API server is to use (default: 6443)', parsePort)
+      .option('--resolv-conf <file>', 'resolver settings that pods would get', '/etc/resolv.conf'),
+  )
     .addHelpText('after', '\nExamples:\n  kubelette doctor\n  kubelette doctor --root-dir /srv/k --port 7443\n')
     .action(async (options: { port?: number; resolvConf: string }, command: Command) => {
       const { DEFAULT_PORT } = await import('../../agent/agent-options.ts');

@@ -10,15 +10,18 @@ interface ExecOptions {
 
 export function registerExec(program: Command, context: CliContext): void {
   program.enablePositionalOptions();
-  addServerOptions(program.command('exec'))
-    .summary('run a command in a container')
-    .description("Run a command in a running container. Ends with the command's exit code.")
-    .argument('<pod>', 'name of the pod')
-    .argument('<command...>', 'the command and its arguments; -- before it is optional')
-    .option('-i, --stdin', 'pass standard input on')
-    .option('-t, --tty', 'give the command a terminal')
-    .option('-c, --container <name>', 'container (default: the first)')
-    .passThroughOptions()
+  addServerOptions(
+    program
+      .command('exec')
+      .summary('run a command in a container')
+      .description("Run a command in a running container. Ends with the command's exit code.")
+      .argument('<pod>', 'name of the pod')
+      .argument('<command...>', 'the command and its arguments; -- before it is optional')
+      .option('-i, --stdin', 'pass standard input on')
+      .option('-t, --tty', 'give the command a terminal')
+      .option('-c, --container <name>', 'container (default: the first)')
+      .passThroughOptions(),
+  )
     .addHelpText(
       'after',
       '\nExamples:\n  kubelette exec -it init-demo -- /bin/bash\n  kubelette exec init-demo cat /usr/share/nginx/html/index.html\n',

@@ -14,17 +14,20 @@ interface GetOptions {
 }
 
 export function registerGet(program: Command, context: CliContext): void {
-  addServerOptions(program.command('get'))
-    .summary('list objects, or show one')
-    .description('List objects of a type, or show those named, as the API server lays them out.')
-    .argument('<type>', 'pods, nodes, events, namespaces, configmaps, secrets, ... or TYPE/NAME')
-    .argument('[name...]', 'only these')
-    .addOption(new Option('-o, --output <format>', 'output format').choices(['wide', 'yaml', 'json', 'name']))
-    .option('-A, --all-namespaces', 'of all namespaces')
-    .option('-w, --watch', 'go on and print each change')
-    .option('-l, --selector <labels>', 'only objects with these labels: app=web,tier!=db')
-    .option('--field-selector <fields>', 'only objects with these fields: status.phase=Running')
-    .option('--no-headers', 'leave the header line out')
+  addServerOptions(
+    program
+      .command('get')
+      .summary('list objects, or show one')
+      .description('List objects of a type, or show those named, as the API server lays them out.')
+      .argument('<type>', 'pods, nodes, events, namespaces, configmaps, secrets, ... or TYPE/NAME')
+      .argument('[name...]', 'only these')
+      .addOption(new Option('-o, --output <format>', 'output format').choices(['wide', 'yaml', 'json', 'name']))
+      .option('-A, --all-namespaces', 'of all namespaces')
+      .option('-w, --watch', 'go on and print each change')
+      .option('-l, --selector <labels>', 'only objects with these labels: app=web,tier!=db')
+      .option('--field-selector <fields>', 'only objects with these fields: status.phase=Running')
+      .option('--no-headers', 'leave the header line out'),
+  )
     .addHelpText('after', '\nExamples:\n  kubelette get pods -w\n  kubelette get pod init-demo -o yaml\n')
     .action(async (type: string, names: string[], options: GetOptions, command: Command) => {
       const { parseTargets } = await import('../resource-names.ts');

@@ -13,16 +13,19 @@ interface LogsOptions {
 }
 
 export function registerLogs(program: Command, context: CliContext): void {
-  addServerOptions(program.command('logs'))
-    .summary("print a container's log")
-    .description('Print what a container wrote. Init containers keep their log until the pod is deleted.')
-    .argument('<pod>', 'name of the pod')
-    .option('-c, --container <name>', 'container or init container (default: the first container)')
-    .option('-f, --follow', 'go on as more is written')
-    .option('-p, --previous', 'of the instance before the last restart')
-    .option('--tail <lines>', 'only the last lines', wholeNumber)
-    .option('--since <duration>', 'only what is younger: 30s, 5m, 1h30m', parseSince)
-    .option('--timestamps', 'each line with its time')
+  addServerOptions(
+    program
+      .command('logs')
+      .summary("print a container's log")
+      .description('Print what a container wrote. Init containers keep their log until the pod is deleted.')
+      .argument('<pod>', 'name of the pod')
+      .option('-c, --container <name>', 'container or init container (default: the first container)')
+      .option('-f, --follow', 'go on as more is written')
+      .option('-p, --previous', 'of the instance before the last restart')
+      .option('--tail <lines>', 'only the last lines', wholeNumber)
+      .option('--since <duration>', 'only what is younger: 30s, 5m, 1h30m', parseSince)
+      .option('--timestamps', 'each line with its time'),
+  )
     .addHelpText('after', '\nExamples:\n  kubelette logs -f webapl\n  kubelette logs init-demo -c install\n')
     .action(async (name: string, options: LogsOptions, command: Command) => {
       const server = serverOptions(command, context);

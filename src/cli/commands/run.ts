@@ -7,18 +7,21 @@ import { validateOption } from './apply.ts';
 import { addAgentOptions, agentOptions } from './up.ts';
 
 export function registerRun(program: Command, context: CliContext): void {
-  addAgentOptions(program.command('run'))
-    .summary('run the pods of a file and watch them become Ready')
-    .description(
-      'Run the pods of a file: starts a node when none runs, applies the file and shows what each container does and what\n' +
-        'each probe says. Stays until Ctrl-C, which removes what it made; a pod that finishes ends it with its exit code.\n' +
-        'With --detach, or when the output is no terminal, it returns once all is Ready and leaves it running.',
-    )
-    .argument('<file...>', 'YAML or JSON; - for standard input')
-    .option('-n, --namespace <name>', 'namespace for objects that name none (default: default)')
-    .option('-d, --detach', 'return once all pods are Ready; leave them running')
-    .option('--no-detach', 'stay until Ctrl-C even when the output is no terminal')
-    .addOption(validateOption())
+  addAgentOptions(
+    program
+      .command('run')
+      .summary('run the pods of a file and watch them become Ready')
+      .description(
+        'Run the pods of a file: starts a node when none runs, applies the file and shows what each container does and what ' +
+          'each probe says. Stays until Ctrl-C, which removes what it made; a pod that finishes ends it with its exit code. ' +
+          'With --detach, or when the output is no terminal, it returns once all is Ready and leaves it running.',
+      )
+      .argument('<file...>', 'YAML or JSON; - for standard input')
+      .option('-n, --namespace <name>', 'namespace for objects that name none (default: default)')
+      .option('-d, --detach', 'return once all pods are Ready; leave them running')
+      .option('--no-detach', 'stay until Ctrl-C even when the output is no terminal')
+      .addOption(validateOption()),
+  )
     .addHelpText(
       'after',
       '\nExamples:\n  kubelette run webapl.yaml\n  kubelette run --detach init-demo.yaml && kubelette exec -it init-demo bash\n',
