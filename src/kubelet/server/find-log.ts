@@ -42,7 +42,7 @@ export function findLog(lookup: PodLookup, pod: Pod, name: string, previous: boo
 function newestIsPrevious(lookup: PodLookup, pod: Pod, name: string): boolean {
   const newest = lookup.container(pod.metadata.uid!, name, false);
   const last = containerStatus(pod, name)?.lastState?.terminated?.containerID;
-  return newest !== undefined && last !== undefined && last.endsWith(`//${newest.id}`);
+  return newest !== undefined && last?.endsWith(`//${newest.id}`) === true;
 }
 
 function whyNoLog(pod: Pod, name: string): string {
