@@ -54,6 +54,16 @@ export class RuntimeContainerGC implements ContainerGC {
     }
   }
 
+  /** Removes the logs and cgroups of every pod that is not among these: for the start, when the node knows what it has. */
+  async retain(podUIDs: ReadonlySet<string>): Promise<void> {
+    for (const dir of await readdirIfThere(this.settings.podLogsDir)) {
+      // NAMESPACE_NAME_UID; neither name has an underscore in it.
+      const [namespace, name, podUID] = dir.split('_');
+      if (namespace === undefined || name === undefined || podUID === undefined || podUIDs.has(podUID)) continue;
+      await this.removePod({ namespace, name, podUID });
+    }
+  }
+
   private logDir(pod: { readonly podUID: string; readonly namespace: string; readonly name: string }): string {
     const dir = podLogDir(this.settings.podLogsDir, pod);
     assert(dirname(dir) === this.settings.podLogsDir, `${dir} is a pod's log directory`);
@@ -63,13 +73,16 @@ export class RuntimeContainerGC implements ContainerGC {
 
 /** The log and what was rotated out of it. */
 async function removeLog(log: string): Promise<void> {
-  let names: string[];
-  try {
-    names = await readdir(dirname(log));
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return;
-    throw error;
-  }
+  const names = await readdirIfThere(dirname(log));
   const ours = names.filter((name) => name === basename(log) || name.startsWith(`${basename(log)}.`));
   for (const name of ours) await rm(join(dirname(log), name), { force: true });
+}
+
+async function readdirIfThere(dir: string): Promise<string[]> {
+  try {
+    return await readdir(dir);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return [];
+    throw error;
+  }
 }

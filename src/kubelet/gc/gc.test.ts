@@ -93,6 +93,15 @@ describe('container GC', () => {
     expect(existsSync(cgroup)).toBe(false);
   });
 
+  test('retain removes what is of no pod', async () => {
+    mkdirSync(join(dir, 'logs/ns_q_gone/app'), { recursive: true });
+    mkdirSync(join(dir, 'logs/notes'));
+    await gc.retain(new Set(['u']));
+    expect(readdirSync(join(dir, 'logs')).sort()).toEqual(['notes', 'ns_p_u']);
+    rmSync(join(dir, 'logs'), { recursive: true });
+    await gc.retain(new Set());
+  });
+
   test('a pod whose directory would be elsewhere is a bug', async () => {
     await expect(gc.removePod({ podUID: '../..', namespace: 'ns', name: 'p' })).rejects.toThrow('broken invariant');
   });
