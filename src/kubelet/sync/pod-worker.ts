@@ -882,7 +882,9 @@ export class PodWorker {
 
   private probeResults(containerId: string, type: ProbeType): readonly ProbeResult[] {
     const record = this.parts.probes.records(this.podUID).find((r) => r.containerId === containerId && r.type === type);
-    return record ? record.results.slice(0, record.consecutive).toReversed() : [];
+    // Those that counted for nothing led to nothing.
+    const counted = record?.results.filter((r) => r.outcome !== 'unknown') ?? [];
+    return counted.slice(0, record?.consecutive).toReversed();
   }
 
   /**
