@@ -192,7 +192,6 @@ const CASES: readonly Case[] = [
       ),
       start: [{ name: 'i1', restartCount: 1 }],
       restarts: first('i1', 'i1-0'),
-      removeContainers: ['i2-0', 'i1-0'],
     },
   ],
   [
@@ -297,6 +296,18 @@ const CASES: readonly Case[] = [
       restarts: first('i1', 'i1-0'),
       removeContainers: ['a-0'],
     },
+  ],
+  [
+    'init containers of the old sandbox go once they have run anew',
+    (f) => {
+      f.sandboxes = [sandbox({ id: 's1', attempt: 1 }), sandbox({ ready: false })];
+      f.containers = [
+        instance('i1', { id: 'i1-1', sandboxId: 's1', restartCount: 1 }),
+        exited('i2', 0),
+        exited('i1', 0),
+      ];
+    },
+    { create: [{ name: 'side', restartCount: 0 }], removeContainers: ['i1-0'] },
   ],
   [
     'an old sandbox that holds nothing is removed',

@@ -166,9 +166,7 @@ class Planner {
     if (initDone && !this.planApps()) return this.end('Finished');
     if (this.in.operations.size === 0) {
       if (initialized) this.removeFinishedInit();
-      for (const c of this.in.status.containers) {
-        if (c.state === 'created' && c.sandboxId !== this.sandbox.id) this.remove.push(c.id);
-      }
+      this.removeLeftovers(this.sandbox);
     }
     return this.result();
   }
@@ -240,10 +238,6 @@ class Planner {
         changed: newest !== undefined,
         stop: status.sandboxes.filter((s) => s.ready || s === newest).map((s) => s.id),
       },
-      // Init runs anew in the new sandbox; what is left of it in the old one would only confuse.
-      removeContainers: status.containers
-        .filter((c) => c.state === 'exited' && this.initContainers.some((i) => i.name === c.name && !isSidecar(i)))
-        .map((c) => c.id),
     });
   }
 
@@ -252,6 +246,16 @@ class Planner {
     if (!this.sandbox || this.in.operations.size > 0) return [];
     const used = new Set(this.in.status.containers.map((c) => c.sandboxId));
     return this.in.status.sandboxes.filter((s) => s.id !== this.sandbox!.id && !used.has(s.id)).map((s) => s.id);
+  }
+
+  /** What old sandboxes hold for nobody: what was never started, and init containers that have run anew since. */
+  private removeLeftovers(active: SandboxRuntimeStatus): void {
+    for (const c of this.in.status.containers) {
+      if (c.sandboxId === active.id) continue;
+      const spec = this.initContainers.find((i) => i.name === c.name);
+      const hasSuccessor = spec && !isSidecar(spec) && this.instance(spec) !== undefined;
+      if (c.state === 'created' || (c.state === 'exited' && hasSuccessor)) this.remove.push(c.id);
+    }
   }
 
   // --- init containers
