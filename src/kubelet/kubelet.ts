@@ -81,6 +81,10 @@ export class Kubelet implements PodLookup {
       logger,
       owner,
       onChange: (uid) => this.wake(uid),
+      onReturn: () => {
+        for (const worker of this.workers.values()) worker.wake();
+        void this.reporter.report().catch(() => {});
+      },
       ...(options.readMessage ? { readMessage: options.readMessage } : {}),
     });
     this.parts = {

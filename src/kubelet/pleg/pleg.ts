@@ -50,6 +50,8 @@ export interface PlegOptions {
   readonly owner: string;
   /** Something of this pod changed. Called synchronously; must not throw. */
   readonly onChange: (podUID: string) => void;
+  /** The runtime answers again. */
+  readonly onReturn?: () => void;
   readonly readMessage?: ReadTerminationMessage;
 }
 
@@ -71,6 +73,7 @@ export class Pleg {
   private readonly logger: Logger;
   private readonly owner: string;
   private readonly onChange: (podUID: string) => void;
+  private readonly onReturn: () => void;
   private readonly readMessage: ReadTerminationMessage;
 
   private readonly sandboxes = new Map<string, SandboxEntry>();
@@ -89,6 +92,7 @@ export class Pleg {
     this.logger = options.logger;
     this.owner = options.owner;
     this.onChange = options.onChange;
+    this.onReturn = options.onReturn ?? (() => {});
     this.readMessage = options.readMessage ?? terminationMessageOf;
   }
 
@@ -253,8 +257,12 @@ export class Pleg {
       for (const id of sandboxDiff.gone) this.sandboxRemoved(id);
       for (const id of this.exits.keys()) if (!this.containers.has(id)) this.exits.delete(id);
       for (const id of this.ooms) if (!this.containers.has(id)) this.ooms.delete(id);
-      if (this.error !== undefined) this.logger.info({}, 'the container runtime answers again');
+      const wasAway = this.error !== undefined;
       this.error = undefined;
+      if (wasAway) {
+        this.logger.info({}, 'the container runtime answers again');
+        this.onReturn();
+      }
       return true;
     } catch (error) {
       if (this.error === undefined)

@@ -558,7 +558,7 @@ class Planner {
     }
     const { containerStatuses = [], initContainerStatuses = [] } = this.in.published ?? {};
     const shown = [...containerStatuses, ...initContainerStatuses].find((s) => s.name === container.name);
-    if (shown?.containerID) count = Math.max(count, shown.restartCount);
+    if (shown?.containerID || shown?.lastState?.terminated) count = Math.max(count, shown.restartCount);
     return count + 1;
   }
 

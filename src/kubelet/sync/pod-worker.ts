@@ -251,6 +251,8 @@ export class PodWorker {
   private sync(): void {
     const { clock, probes } = this.parts;
     const status = this.observe();
+    // Nothing can be done, and what was known may no longer be so. Its return wakes us.
+    if (this.parts.pleg.runtimeError !== undefined) return;
     const now = clock.monotonic();
     const plan = computePodActions({
       pod: this.pod,

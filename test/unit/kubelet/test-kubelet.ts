@@ -236,6 +236,10 @@ export class TestKubelet {
     return kubelet;
   }
 
+  get eventRecorder(): ApiEventRecorder {
+    return this.recorder;
+  }
+
   async start(): Promise<void> {
     const started = this.kubelet.start();
     await this.clock.advance(0);
