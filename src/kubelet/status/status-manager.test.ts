@@ -1,0 +1,89 @@
+import { describe, expect, it } from 'vitest';
+import type { Pod } from '../../api/generated/types.ts';
+import { PODS } from '../../api/resources.ts';
+import { FakeKubeClient } from '../../client/fake-kube-client.ts';
+import { FakeClock } from '../../lib/fake-clock.ts';
+import { silentLogger } from '../../lib/logger.ts';
+import { StatusManager } from './status-manager.ts';
+
+async function setUp() {
+  const clock = new FakeClock();
+  const client = new FakeKubeClient(clock);
+  const acknowledged: string[] = [];
+  const manager = new StatusManager({
+    client,
+    clock,
+    logger: silentLogger,
+    onAcknowledged: (uid) => acknowledged.push(uid),
+  });
+  const pod = await client.create(PODS, {
+    metadata: { name: 'p', namespace: 'n', uid: 'u' },
+    spec: { containers: [], nodeName: 'node' },
+    status: { phase: 'Pending' },
+  } as Pod);
+  const phases = () =>
+    client.writes.filter((w) => w.subresource === 'status').map((w) => (w.object as Pod).status?.phase);
+  return { clock, client, manager, pod, acknowledged, phases };
+}
+
+describe('StatusManager', () => {
+  it('writes what changed, once', async () => {
+    const t = await setUp();
+    t.manager.set(t.pod, { phase: 'Running' });
+    t.manager.set(t.pod, { phase: 'Running' });
+    await t.clock.advance(0);
+    expect(t.phases()).toEqual(['Running']);
+    expect(t.acknowledged).toEqual(['u']);
+    expect(t.manager.acknowledged('u')).toEqual({ phase: 'Running' });
+  });
+
+  it('of several that come while one is written, only the newest', async () => {
+    const t = await setUp();
+    t.manager.set(t.pod, { phase: 'Running' });
+    t.manager.set(t.pod, { phase: 'Running', message: 'between' });
+    t.manager.set(t.pod, { phase: 'Succeeded' });
+    await t.clock.advance(0);
+    expect(t.phases()).toEqual(['Running', 'Succeeded']);
+  });
+
+  it('tries again until it is done', async () => {
+    const t = await setUp();
+    for (let i = 0; i < 4; i++) t.client.failNext(new Error('away'));
+    t.manager.set(t.pod, { phase: 'Running' });
+    await t.clock.advance(200 + 400 + 800);
+    expect(t.phases()).toEqual([]);
+    await t.clock.advance(1600);
+    expect(t.phases()).toEqual(['Running']);
+  });
+
+  it('does not write to another pod of that name', async () => {
+    const t = await setUp();
+    t.manager.set({ ...t.pod, metadata: { ...t.pod.metadata, uid: 'before' } }, { phase: 'Running' });
+    await t.clock.advance(10_000);
+    expect(t.phases()).toEqual([]);
+    expect(t.manager.status('before')).toBeUndefined();
+  });
+
+  it('deletes the object after its last status', async () => {
+    const t = await setUp();
+    await t.client.delete(PODS, { name: 'p', namespace: 'n' });
+    t.manager.set(t.pod, { phase: 'Failed' });
+    t.manager.finishDeletion(t.pod);
+    await t.clock.advance(0);
+    expect(t.client.writes.slice(-2).map((w) => [w.verb, (w.object as Pod).status?.phase])).toEqual([
+      ['patch', 'Failed'],
+      ['delete', 'Failed'],
+    ]);
+    expect(t.client.all(PODS)).toEqual([]);
+  });
+
+  it('an older state of the object that a watch brings late does not confuse it', async () => {
+    const t = await setUp();
+    t.manager.set(t.pod, { phase: 'Running', message: 'm' });
+    await t.clock.advance(0);
+    t.manager.observe(t.pod);
+    t.manager.set(t.pod, { phase: 'Running' });
+    await t.clock.advance(0);
+    expect(t.client.all(PODS)[0]!.status).toEqual({ phase: 'Running' });
+  });
+});
