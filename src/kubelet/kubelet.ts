@@ -132,7 +132,10 @@ export class Kubelet implements PodLookup {
   stop(): void {
     if (this.stopping.signal.aborted) return;
     this.stopping.abort();
-    for (const worker of this.workers.values()) worker.stop();
+    for (const [podUID, worker] of this.workers) {
+      worker.stop();
+      this.options.probes.removePod(podUID); // whose timers would keep the process alive
+    }
     this.statuses.stop();
   }
 
