@@ -9,7 +9,7 @@ describe('parseAgentOptions', () => {
       podCIDR: undefined,
       registryMirror: undefined,
       pauseImage: 'registry.k8s.io/pause:3.10',
-      resolvConf: '/etc/resolv.conf',
+      resolvConf: undefined,
       runtimeEndpoint: undefined,
       maxContainerRestartPeriodSeconds: 300,
     });

@@ -17,8 +17,8 @@ export interface AgentOptions {
   /** URL of a registry that is asked in place of every other one. */
   readonly registryMirror: string | undefined;
   readonly pauseImage: string;
-  /** The file that pods with dnsPolicy Default get. */
-  readonly resolvConf: string;
+  /** The file that pods with dnsPolicy Default get; the host's own when absent. */
+  readonly resolvConf: string | undefined;
   /** Unix socket of a CRI runtime that already runs; without it a private containerd is started. */
   readonly runtimeEndpoint: string | undefined;
   /** The longest wait of CrashLoopBackOff, seconds (1 to 300). */
@@ -35,7 +35,7 @@ export function parseAgentOptions(raw: RawAgentOptions): AgentOptions {
     podCIDR: text('--pod-cidr', raw.podCIDR),
     registryMirror: mirrorUrl(text('--registry-mirror', raw.registryMirror)),
     pauseImage: text('--pause-image', raw.pauseImage) ?? DEFAULT_PAUSE_IMAGE,
-    resolvConf: resolve(text('--resolv-conf', raw.resolvConf) ?? '/etc/resolv.conf'),
+    resolvConf: absolute(text('--resolv-conf', raw.resolvConf)),
     runtimeEndpoint: endpointPath(text('--runtime-endpoint', raw.runtimeEndpoint)),
     maxContainerRestartPeriodSeconds:
       integer('--max-container-restart-period', raw.maxContainerRestartPeriodSeconds, 1, 300) ?? 300,
@@ -50,6 +50,10 @@ function text(option: string, value: unknown): string | undefined {
   if (value === undefined) return undefined;
   if (typeof value !== 'string' || value === '') throw invalid(option, value, 'must not be empty');
   return value;
+}
+
+function absolute(path: string | undefined): string | undefined {
+  return path === undefined ? undefined : resolve(path);
 }
 
 function integer(option: string, value: unknown, min: number, max: number): number | undefined {

@@ -3,6 +3,7 @@ import type { RuntimeConnection } from '../cri/cri-client.ts';
 import { PodConfigFactory } from '../kubelet/container/container-config-factory.ts';
 import { ApiEventRecorder } from '../kubelet/events/event-recorder.ts';
 import { RuntimeContainerGC } from '../kubelet/gc/container-gc.ts';
+import { LogRotation } from '../kubelet/gc/log-rotation.ts';
 import { DefaultHookRunner } from '../kubelet/hooks/hook-runner.ts';
 import { CriImageManager } from '../kubelet/images/image-manager.ts';
 import { Kubelet } from '../kubelet/kubelet.ts';
@@ -14,6 +15,7 @@ import { startKubeletServer } from '../kubelet/server/kubelet-server.ts';
 import { ApiConfigObjects } from '../kubelet/volumes/config-objects.ts';
 import { HostMounter } from '../kubelet/volumes/mounter.ts';
 import { HostVolumeManager } from '../kubelet/volumes/volume-manager.ts';
+import { VolumeRefresh } from '../kubelet/volumes/volume-refresh.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { InstanceLayout } from '../lib/instance.ts';
 import type { Logger } from '../lib/logger.ts';
@@ -87,16 +89,17 @@ export async function assembleKubelet(given: KubeletAssembly): Promise<{
   const capacity = { cpuMillis: node.cpus * 1000, memoryBytes: node.memoryBytes };
   const objects = new ApiConfigObjects(client);
   const mounter = new HostMounter();
+  const volumes = new HostVolumeManager({ settings, capacity, objects, mounter, clock });
   kubelet = new Kubelet({
     client,
     runtime,
     images: new CriImageManager({ images, clock, recorder }),
     probes,
     hooks: new DefaultHookRunner({ runtime, clock }),
-    volumes: new HostVolumeManager({ settings, capacity, objects, mounter, clock }),
+    volumes,
     configs: new PodConfigFactory({ settings, capacity, objects, images, mounter }),
     hostPorts: new NftHostPortManager(layout),
-    gc: new RuntimeContainerGC({ runtime, settings, clock, logger }),
+    gc: new RuntimeContainerGC({ runtime, settings, clock }),
     recorder,
     clock,
     logger,
@@ -105,11 +108,20 @@ export async function assembleKubelet(given: KubeletAssembly): Promise<{
     owner: layout.id,
     maxContainerRestartPeriodMs: given.maxContainerRestartPeriodSeconds * 1000,
   });
+  const chores = new AbortController();
+  let running: Promise<unknown> = Promise.resolve();
   return {
-    start: (signal) => kubelet.start(signal),
+    start: async (signal) => {
+      await kubelet.start(signal);
+      running = Promise.all([
+        new LogRotation({ runtime, podLogsDir: layout.podLogsDir, clock, logger }).run(chores.signal),
+        new VolumeRefresh({ volumes, pods: () => kubelet.pods(), recorder, clock }).run(chores.signal),
+      ]);
+    },
     stop: async () => {
       kubelet.stop();
-      await server.close();
+      chores.abort();
+      await Promise.all([running, server.close()]);
     },
   };
 }

@@ -4,8 +4,10 @@ import { NODES } from '../api/resources.ts';
 import { type ApiServer, startApiServer } from '../apiserver/api-server.ts';
 import type { KubeClient } from '../client/kube-client.ts';
 import { writeKubeconfig } from '../client/kubeconfig.ts';
+import { Scheduler } from '../controllers/scheduler.ts';
 import { connectRuntime, type RuntimeConnection } from '../cri/cri-client.ts';
 import { ManagedContainerd } from '../cri/managed-containerd.ts';
+import { defaultResolvConf } from '../kubelet/container/default-resolv-conf.ts';
 import { resolvePodCIDR } from '../kubelet/network/pod-cidr.ts';
 import { PodNetwork } from '../kubelet/network/pod-network.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -55,7 +57,8 @@ export async function startAgent(options: AgentOptions, deps: AgentDeps): Promis
   const { clock, random, signal } = deps;
   requireRoot();
   const layout = instanceLayout(options.rootDir);
-  if (!existsSync(options.resolvConf)) {
+  const resolvConf = options.resolvConf ?? defaultResolvConf();
+  if (options.resolvConf !== undefined && !existsSync(options.resolvConf)) {
     throw new UserError(`--resolv-conf: there is no file ${options.resolvConf}`);
   }
   const podCIDR = resolvePodCIDR(layout, options.podCIDR ?? readAgentFile(layout)?.podCIDR);
@@ -82,6 +85,17 @@ export async function startAgent(options: AgentOptions, deps: AgentDeps): Promis
       logger: logger.child({ component: 'apiserver' }),
     });
     started.defer(() => apiServer.close());
+    const controllers = new AbortController();
+    const scheduler = new Scheduler({
+      client: apiServer.client,
+      clock,
+      logger: logger.child({ component: 'scheduler' }),
+    });
+    const scheduling = scheduler.run(controllers.signal);
+    started.defer(() => {
+      controllers.abort();
+      return scheduling;
+    });
     const [runtime] = await Promise.all([
       startRuntime(layout, podCIDR, options, deps, logger, started),
       options.runtimeEndpoint === undefined ? setUpNetwork(layout, podCIDR, deps) : undefined,
@@ -92,7 +106,7 @@ export async function startAgent(options: AgentOptions, deps: AgentDeps): Promis
       nodeName,
       nodeIP: hostAddress(),
       podCIDR,
-      resolvConf: options.resolvConf,
+      resolvConf,
       maxContainerRestartPeriodSeconds: options.maxContainerRestartPeriodSeconds,
       listenHost: LOOPBACK,
       apiServer,
