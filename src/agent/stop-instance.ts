@@ -12,7 +12,8 @@ import type { Clock } from '../lib/clock.ts';
 import { errnoOf, messageOf, UserError } from '../lib/errors.ts';
 import type { InstanceLayout } from '../lib/instance.ts';
 import { silentLogger } from '../lib/logger.ts';
-import { readAgentFile, removeAgentFile, runningAgent } from './agent-file.ts';
+import { isAlive } from '../lib/process-identity.ts';
+import { type AgentFile, readAgentFile, removeAgentFile, runningAgent } from './agent-file.ts';
 import { type InstanceLock, tryLockInstance } from './instance-lock.ts';
 import { isOwnRootDir, removeRootDir } from './prepare-root-dir.ts';
 
@@ -64,15 +65,17 @@ async function takeOver(
   onProgress: (text: string) => void,
 ): Promise<InstanceLock> {
   const deadline = clock.monotonic() + AGENT_STOP_TIMEOUT_MS;
-  let asked = false;
+  let lock: InstanceLock | undefined;
+  let asked: AgentFile | undefined;
   for (;;) {
-    const lock = tryLockInstance(layout);
-    if (lock) return lock;
-    const agent = runningAgent(layout);
+    lock ??= tryLockInstance(layout);
+    // An agent gives its lock back a moment before its process ends.
+    if (lock && !(asked && isAlive(asked))) return lock;
+    const agent = asked ?? runningAgent(layout);
     if (agent && !asked) {
       onProgress('stopping the agent');
       sendSignal(agent.pid, 'SIGTERM');
-      asked = true;
+      asked = agent;
     }
     if (clock.monotonic() > deadline) {
       if (!agent)
