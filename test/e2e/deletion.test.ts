@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import type { Pod } from '../../src/api/generated/types.ts';
+import { eventually } from './harness/eventually.ts';
 import { podManifest, sh, WAIT } from './harness/manifests.ts';
 import { useNode } from './harness/test-node.ts';
 
@@ -26,16 +27,14 @@ async function expectGone(pod: Pod): Promise<void> {
   const { uid, name } = pod.metadata ?? {};
   const { podsDir, podLogsDir } = node.current.layout;
   const ids = [...(pod.status?.containerStatuses ?? [])].map((c) => c.containerID?.replace('containerd://', ''));
-  await expect
-    .poll(
-      async () => ({
-        directory: existsSync(join(podsDir, uid ?? '')),
-        logs: readdirSync(podLogsDir).filter((n) => n.includes(`_${name}_`)),
-        containers: (await node.current.ctr('containers', 'list', '-q')).split('\n').filter((id) => ids.includes(id)),
-      }),
-      { timeout: 5000 },
-    )
-    .toEqual({ directory: false, logs: [], containers: [] });
+  await eventually(async () => {
+    const containers = (await node.current.ctr('containers', 'list', '-q'))
+      .split('\n')
+      .filter((id) => ids.includes(id));
+    const logs = readdirSync(podLogsDir).filter((n) => n.includes(`_${name}_`));
+    const directory = existsSync(join(podsDir, uid ?? ''));
+    expect({ directory, logs, containers }).toEqual({ directory: false, logs: [], containers: [] });
+  });
 }
 
 describe.concurrent('deletion', () => {

@@ -16,7 +16,9 @@ describe.concurrent('images', () => {
     expect(first.status?.containerStatuses?.[0]?.imageID).toMatch(/@sha256:[0-9a-f]{64}$|^sha256:[0-9a-f]{64}$/);
     await node.current.apply(podManifest('second', { containers: [sh('app', WAIT)] }));
     await node.current.podReady('second');
-    expect(await words('second')).toContain('Normal Pulled Container image "busybox:1.36" already present on machine');
+    expect(await words('second')).toContain(
+      'Normal Pulled Container image "busybox:1.36" already present on machine and can be accessed by the pod',
+    );
   });
 
   test('with the tag latest are looked for each time', async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { ColumnsRecorder } from './harness/columns-recorder.ts';
+import { eventually } from './harness/eventually.ts';
 import { podManifest, sh, WAIT } from './harness/manifests.ts';
 import { useNode } from './harness/test-node.ts';
 
@@ -85,9 +86,7 @@ describe.concurrent('init containers', () => {
     expect(status?.state?.terminated).toMatchObject({ exitCode: 0, reason: 'Completed' });
     const id = status?.containerID?.replace('containerd://', '') ?? '';
     expect(id).toMatch(/^[0-9a-f]{64}$/);
-    await expect
-      .poll(async () => (await node.current.ctr('containers', 'list', '-q')).split('\n'), { timeout: 5000 })
-      .not.toContain(id);
+    await eventually(async () => expect(await node.current.ctr('containers', 'list', '-q')).not.toContain(id));
     expect(await node.current.kubectl('logs', 'done', '-c', 'hello')).toBe('hello from init\n');
     const later = await node.current.pod('done');
     expect(later.status?.initContainerStatuses).toEqual(pod.status?.initContainerStatuses);

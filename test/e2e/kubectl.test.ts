@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { eventually } from './harness/eventually.ts';
 import { podManifest, sh, WAIT } from './harness/manifests.ts';
 import type { ProcessOptions, ProcessResult } from './harness/run-process.ts';
 import { hasKubectl, useNode } from './harness/test-node.ts';
@@ -233,7 +234,7 @@ describe.each(kubectls)('kubectl $version', ({ path, version }) => {
       const seen: string[] = [];
       createInterface(watch.stdout).on('line', (line) => seen.push(line.split(/\s+/)[2]!));
       await node.current.apply(podManifest(name, { restartPolicy: 'Never', containers: [sh('app', 'sleep 0.5')] }));
-      await expect.poll(() => seen, { timeout: 20_000 }).toContain('Completed');
+      await eventually(() => expect(seen).toContain('Completed'), 20_000);
       expect(seen).toContain('ContainerCreating');
     } finally {
       watch.kill();

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Event } from '../../src/api/generated/types.ts';
+import { eventually } from './harness/eventually.ts';
 import { podManifest, sh, WAIT } from './harness/manifests.ts';
 import { useNode } from './harness/test-node.ts';
 
@@ -146,9 +147,11 @@ describe.concurrent('probes', () => {
       }),
     );
     const timedOut = 'Unhealthy Readiness probe failed: command timed out: "sleep 5" timed out after 1s';
-    await expect
-      .poll(async () => words(await node.current.events('exec-edge')), { timeout: 20_000, interval: 300 })
-      .toEqual(expect.arrayContaining([timedOut, expect.stringMatching(/^Unhealthy Liveness probe errored/)]));
+    const wanted = [timedOut, expect.stringMatching(/^Unhealthy Liveness probe errored/)];
+    await eventually(
+      async () => expect(words(await node.current.events('exec-edge'))).toEqual(expect.arrayContaining(wanted)),
+      20_000,
+    );
     const pod = await node.current.pod('exec-edge');
     expect(pod.status?.containerStatuses?.map((c) => [c.name, c.restartCount, c.ready])).toEqual([
       ['missing', 0, true],

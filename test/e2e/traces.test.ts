@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import type { Event, Pod } from '../../src/api/generated/types.ts';
+import { eventually } from './harness/eventually.ts';
 import { useNode } from './harness/test-node.ts';
 import { eventText, finalStatus, history, isSubsequence, type RecordedEvent, type Status } from './harness/trace.ts';
 
@@ -69,12 +70,12 @@ describe.concurrent('as Kubernetes 1.36', () => {
           await node.current.kubectl(...words, '-n', namespace);
         }
         const wanted = lastingRows(trace);
-        await expect.poll(() => isSubsequence(wanted, rows) || rows, { timeout: 90_000, interval: 200 }).toBe(true);
+        await eventually(() => expect(isSubsequence(wanted, rows) || { wanted, rows }).toBe(true), 90_000, 200);
 
         const recorded = trace.watch.filter((w) => w.type !== 'DELETED');
         const fields = { without: known.finalFields ?? [] };
         const expected = finalStatus(recorded.at(-1)!.status, fields);
-        await expect.poll(() => finalStatus(seen.at(-1)!.status, fields), { timeout: 5000 }).toEqual(expected);
+        await eventually(() => expect(finalStatus(seen.at(-1)!.status, fields)).toEqual(expected));
 
         const theirs = history(recorded);
         const ours = history(seen);
@@ -94,12 +95,10 @@ describe.concurrent('as Kubernetes 1.36', () => {
 
         const words = (events: readonly RecordedEvent[], without: readonly RegExp[] = []): string[] =>
           [...new Set(events.map(eventText))].filter((e) => !without.some((w) => w.test(e))).sort();
-        await expect
-          .poll(async () => words((await events(namespace)).map(recordedForm), known.extraEvents), {
-            timeout: 8000,
-            interval: 300,
-          })
-          .toEqual(words(trace.events, known.missingEvents));
+        const wantedEvents = words(trace.events, known.missingEvents);
+        const check = async (): Promise<void> =>
+          expect(words((await events(namespace)).map(recordedForm), known.extraEvents)).toEqual(wantedEvents);
+        await eventually(check, 8000, 300);
       } finally {
         for (const stop of stops) stop();
         await node.current.kubectl(

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
+import { eventually } from './harness/eventually.ts';
 import { podManifest, sh, WAIT } from './harness/manifests.ts';
 import { useNode } from './harness/test-node.ts';
 
@@ -34,7 +35,7 @@ describe.concurrent('volumes and what a container gets', () => {
     const directory = join(node.current.layout.podsDir, pod?.metadata?.uid ?? '');
     expect(existsSync(directory)).toBe(true);
     await node.current.kubectl('delete', 'pod', 'shared');
-    await expect.poll(() => existsSync(directory), { timeout: 5000 }).toBe(false);
+    await eventually(() => expect(existsSync(directory)).toBe(false));
   });
 
   test('an emptyDir in memory is a tmpfs of its size', async () => {
@@ -82,7 +83,7 @@ describe.concurrent('volumes and what a container gets', () => {
       }),
     );
     await node.current.podReady('host-path');
-    await expect.poll(() => existsSync(join(host, 'made/copy'))).toBe(true);
+    await eventually(() => expect(existsSync(join(host, 'made/copy'))).toBe(true));
     expect(readFileSync(join(host, 'made/copy'), 'utf8')).toBe('from the host\n');
     await node.current.kubectl('delete', 'pod', 'host-path');
     expect(existsSync(join(host, 'made/copy'))).toBe(true);
@@ -96,11 +97,14 @@ describe.concurrent('volumes and what a container gets', () => {
         containers: [sh('app', WAIT, mounted('/v'))],
       }),
     );
-    await expect
-      .poll(async () => (await node.current.events('wrong-type')).map((e) => `${e.type} ${e.reason} ${e.message}`))
-      .toContain(
-        `Warning FailedMount MountVolume.SetUp failed for volume "v" : hostPath type check failed: ${path} is not a directory`,
+    await eventually(async () => {
+      const words = (await node.current.events('wrong-type')).map((e) => `${e.type} ${e.reason} ${e.message}`);
+      expect(words).toContainEqual(
+        expect.stringContaining(
+          'Warning FailedMount MountVolume.SetUp failed for volume "v" : hostPath type check failed',
+        ),
       );
+    });
     expect((await node.current.pod('wrong-type')).status?.containerStatuses?.[0]?.state).toEqual({
       waiting: { reason: 'ContainerCreating' },
     });
@@ -132,8 +136,7 @@ describe.concurrent('volumes and what a container gets', () => {
       }),
     );
     const pod = await node.current.podReady('process');
-    await expect
-      .poll(() => node.current.kubectl('logs', 'process'))
-      .toBe(`zero world hello world ${pod.status?.podIP}\n/tmp\n1234\n${32 * 1024 * 1024}\n`);
+    const expected = `zero world hello world ${pod.status?.podIP}\n/tmp\n1234\n${32 * 1024 * 1024}\n`;
+    await eventually(async () => expect(await node.current.kubectl('logs', 'process')).toBe(expected));
   });
 });
