@@ -38,8 +38,8 @@ export class Exchange {
     this.warnings.add(text);
   };
 
-  /** The whole body as text. @throws ApiStatusError 413 */
-  async body(): Promise<string> {
+  /** The whole body. @throws ApiStatusError 413 */
+  async body(): Promise<Buffer> {
     const chunks: Buffer[] = [];
     let size = 0;
     for await (const chunk of this.request as AsyncIterable<Buffer>) {
@@ -50,7 +50,7 @@ export class Exchange {
       }
       chunks.push(chunk);
     }
-    return Buffer.concat(chunks).toString('utf8');
+    return Buffer.concat(chunks);
   }
 
   /** Sends JSON text. */

@@ -15,6 +15,8 @@ interface MediaRange {
 }
 
 const AVAILABLE = ['application/json', 'application/yaml'] as const;
+/** What bodies may be. */
+const READABLE = [...AVAILABLE, 'application/vnd.kubernetes.protobuf'];
 const TRANSFORMED = ['Table', 'PartialObjectMetadata', 'PartialObjectMetadataList'] as const;
 
 /**
@@ -67,6 +69,6 @@ export function mediaType(header: string | undefined): string {
 
 /** @throws ApiStatusError 415 */
 export function unsupportedMediaType(): ApiStatusError {
-  const message = `the body of the request was in an unknown format - accepted media types include: ${AVAILABLE.join(', ')}`;
+  const message = `the body of the request was in an unknown format - accepted media types include: ${READABLE.join(', ')}`;
   return new ApiStatusError(415, 'UnsupportedMediaType', message);
 }

@@ -15,9 +15,10 @@ import type { Body, ResourceRequests, Target, WriteRequest } from '../registry/r
 import { findResource } from '../registry/resource-table.ts';
 import type { Version } from '../storage/mvcc.ts';
 import type { Exchange } from './exchange.ts';
-import { mediaType, negotiate, type Representation, unsupportedMediaType } from './negotiate.ts';
+import { mediaType, negotiate, type Representation } from './negotiate.ts';
 import type { IncludeObject } from './render.ts';
 import { listTable, listText, objectTable, objectText, partialMetadata, partialMetadataList } from './render.ts';
+import { bodyAsJson, bodyValue } from './request-body.ts';
 import type { ResourceRequestInfo } from './request-info.ts';
 import { deleteOptions, readOptions, writeOptions } from './request-options.ts';
 import { serveWatch } from './watch-handler.ts';
@@ -134,7 +135,7 @@ export class ResourceHandler {
     const type = PATCH_CONTENT_TYPES[mediaType(exchange.header('content-type')) as keyof typeof PATCH_CONTENT_TYPES];
     if (!type) throw unsupportedPatchType();
     const query = writeOptions(exchange.query, 'PatchOptions');
-    const text = await exchange.body();
+    const text = (await exchange.body()).toString('utf8');
     // A missing object is reported before a patch that cannot be read.
     this.requests.get({ ...target, subresource: undefined });
     let patch: unknown;
@@ -168,7 +169,7 @@ export class ResourceHandler {
     kind: 'CreateOptions' | 'UpdateOptions',
   ): Promise<[body: Body, request: WriteRequest]> {
     const query = writeOptions(exchange.query, kind);
-    const text = await jsonText(exchange);
+    const text = await bodyAsJson(exchange);
     const body: Body = (resource) => decodeJson(resource, text, { fieldValidation: query.fieldValidation });
     return [body, { ...query, warn: exchange.warn }];
   }
@@ -201,35 +202,7 @@ function includeObject(exchange: Exchange): IncludeObject {
   throw badRequest(`unrecognized includeObject value: ${asked}`);
 }
 
-/** The body as JSON text; a YAML body is turned into it. */
-async function jsonText(exchange: Exchange): Promise<string> {
-  const text = await exchange.body();
-  switch (mediaType(exchange.header('content-type'))) {
-    case '':
-    case 'application/json':
-      return text;
-    case 'application/yaml': {
-      const { parse } = await import('yaml');
-      try {
-        return JSON.stringify(parse(text, { version: '1.1', merge: true }));
-      } catch (error) {
-        throw badRequest(`error converting YAML to JSON: yaml: ${(error as Error).message}`);
-      }
-    }
-    default:
-      throw unsupportedMediaType();
-  }
-}
-
-/** The decoded body of a deletion; undefined when there is none. */
 async function deleteBody(exchange: Exchange): Promise<DeleteOptions | undefined> {
-  const text = await jsonText(exchange);
-  if (text === '') return undefined;
-  try {
-    return decodeType('meta.v1.DeleteOptions', parseJson(text).value) as DeleteOptions;
-  } catch (error) {
-    if (error instanceof JsonSyntaxError)
-      throw badRequest(`couldn't get version/kind; json parse error: ${error.message}`);
-    throw error;
-  }
+  const value = await bodyValue(exchange);
+  return value === undefined ? undefined : (decodeType('meta.v1.DeleteOptions', value) as DeleteOptions);
 }

@@ -1,9 +1,8 @@
-import { JsonSyntaxError, parseJson } from '../../api/json-text.ts';
 import { formatTime } from '../../api/time.ts';
 import type { User } from '../auth/access.ts';
-import { badRequest } from '../registry/api-errors.ts';
 import type { Exchange } from './exchange.ts';
 import { negotiate } from './negotiate.ts';
+import { bodyValue } from './request-body.ts';
 
 /** Who am I, and may I: objects that are answered and not kept. @param now wall time, ms since the epoch */
 export const REVIEWS: Readonly<Record<string, (exchange: Exchange, user: User, now: number) => Promise<void>>> = {
@@ -21,7 +20,7 @@ export const REVIEWS: Readonly<Record<string, (exchange: Exchange, user: User, n
 
   // Whoever gets here is an administrator: there are no other roles yet.
   'authorization.k8s.io/selfsubjectaccessreviews': async (exchange) => {
-    const { spec = {} } = (await body(exchange)) as { spec?: object };
+    const { spec = {} } = ((await bodyValue(exchange)) ?? {}) as { spec?: object };
     return exchange.send(
       201,
       {
@@ -35,13 +34,3 @@ export const REVIEWS: Readonly<Record<string, (exchange: Exchange, user: User, n
     );
   },
 };
-
-async function body(exchange: Exchange): Promise<unknown> {
-  try {
-    return parseJson(await exchange.body()).value;
-  } catch (error) {
-    if (error instanceof JsonSyntaxError)
-      throw badRequest(`couldn't get version/kind; json parse error: ${error.message}`);
-    throw error;
-  }
-}
