@@ -33,7 +33,7 @@ export function hostContext(): CliContext {
     exitCode: 0,
     client: async (server): Promise<KubeClient> => {
       const { HttpKubeClient } = await import('../client/http-kube-client.ts');
-      return new HttpKubeClient(await endpointOf(server), { clock });
+      return new HttpKubeClient(await endpointOf(server));
     },
     request: async (server, request) => {
       const { sendRequest } = await import('./api-transport.ts');

@@ -36,3 +36,14 @@ test('a user error shows its hint, a bug its message only, a cancellation nothin
     exitCode: 130,
   });
 });
+
+test('a node that does not run', () => {
+  const refused = Object.assign(new Error('connect ECONNREFUSED'), {
+    code: 'ECONNREFUSED',
+    address: '127.0.0.1',
+    port: 6443,
+  });
+  expect(describeError(refused).text).toBe(
+    'error: nobody listens at 127.0.0.1:6443\nhint: kubelette up --detach starts the node\n',
+  );
+});

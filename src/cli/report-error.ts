@@ -1,5 +1,5 @@
 import { ApiStatusError } from '../api/status-error.ts';
-import { isAbort, messageOf, UserError } from '../lib/errors.ts';
+import { errnoOf, isAbort, messageOf, UserError } from '../lib/errors.ts';
 
 /**
  * What the user sees of a failure, in the words kubectl uses for what a server answers, and the exit code. Never a stack trace.
@@ -11,6 +11,11 @@ export function describeError(error: unknown): { text: string; exitCode: number 
   if (error instanceof UserError) {
     const hint = error.hint === undefined ? '' : `hint: ${error.hint}\n`;
     return { text: `error: ${error.message}\n${hint}`, exitCode: error.exitCode };
+  }
+  if (errnoOf(error) === 'ECONNREFUSED') {
+    const { address, port } = error as { address?: string; port?: number };
+    const where = address === undefined ? '' : ` at ${address}:${port}`;
+    return { text: `error: nobody listens${where}\nhint: kubelette up --detach starts the node\n`, exitCode: 1 };
   }
   return { text: `error: ${messageOf(error)}\n`, exitCode: 1 };
 }
