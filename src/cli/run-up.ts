@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
@@ -95,6 +96,7 @@ export async function startDetachedAgent(
     env: { ...process.env, [REPORT_ENV]: String(REPORT_FD) },
     cwd: '/',
   });
+  const exited = once(child, 'exit');
   let interrupted = false;
   const off = context.onSignal('SIGINT', () => {
     interrupted = true;
@@ -104,7 +106,10 @@ export async function startDetachedAgent(
   try {
     for await (const line of createInterface({ input: reports })) {
       const report = JSON.parse(line) as Report;
-      if (report.type === 'error') throw new UserError(report.message, { hint: report.hint });
+      if (report.type === 'error') {
+        await exited; // and has cleaned up
+        throw new UserError(report.message, { hint: report.hint });
+      }
       show(report);
       if (report.type === 'ready') return true;
     }
