@@ -117,7 +117,7 @@ describe('our own death', () => {
 
   test('kill -9 of containerd: containers live on, and the agent finds it again', async () => {
     const before = await node.current.pod('steady');
-    const pid = Number(readFileSync(node.current.layout.containerd.pidFile, 'utf8'));
+    const pid = Number.parseInt(readFileSync(node.current.layout.containerd.pidFile, 'utf8'), 10);
     await kill(pid);
     await node.current.apply(podManifest('after', { containers: [sh('app', WAIT)] }));
     await node.current.podReady('after', { timeoutMs: 60_000 });
