@@ -115,9 +115,9 @@ describe.concurrent('starting an agent', () => {
     );
     const layout = instanceLayout(rootDir);
     const left = (await leftoversOf(layout, new Set())).filter((what) => what !== `directory ${rootDir}`);
-    const files = readdirSync(rootDir).filter((name) => !name.endsWith('.log'));
+    const inside = readdirSync(rootDir).filter((name) => !name.endsWith('.log'));
     await runProcess(kubelette, ['down', '--purge', '--root-dir', rootDir]);
-    expect({ left, files }).toEqual({ left: [], files: [] });
+    expect({ left, inside }).toEqual({ left: [], inside: [] });
     return result;
   }
 

@@ -21,8 +21,8 @@ const subject = podManifest(
   {
     terminationGracePeriodSeconds: 1,
     containers: [
-      sh('web', `echo one; echo two >&2; echo three; mkdir /w; echo hi > /w/index.html; httpd -p 8080 -h /w; ${WAIT}`),
-      sh('side', `echo beside; ${WAIT}`),
+      sh('web', `echo one; echo two; echo three; mkdir /w; echo hi > /w/index.html; httpd -p 8080 -h /w; ${WAIT}`),
+      sh('side', `echo beside >&2; ${WAIT}`),
     ],
   },
   { labels: { app: 'subject', tier: 'web' } },
@@ -95,9 +95,6 @@ describe.each(kubectls)('kubectl $version', ({ path, version }) => {
     const labelled = podManifest(name, { containers: [sh('app', WAIT)] }, { labels: { a: 'b' } });
     writeFileSync(file, labelled);
     expect(await kubectl('apply', '-f', file)).toBe(`pod/${name} configured\n`);
-    expect(await kubectl('apply', '--server-side', '--force-conflicts', '-f', file)).toBe(
-      `pod/${name} serverside-applied\n`,
-    );
     expect(await kubectl('label', 'pod', name, 'c=d')).toBe(`pod/${name} labeled\n`);
     expect(await kubectl('annotate', 'pod', name, 'e=f')).toBe(`pod/${name} annotated\n`);
     expect(await kubectl('wait', '--for=condition=Ready', `pod/${name}`, '--timeout=30s')).toBe(
@@ -205,7 +202,7 @@ describe.each(kubectls)('kubectl $version', ({ path, version }) => {
   });
 
   test.concurrent('version and api-resources', async () => {
-    expect(await kubectl('version')).toMatch(/Server Version: v1\.\d+\./);
+    expect(await kubectl('version')).toMatch(/Server Version: .*v1\.\d+\./);
     const resources = await kubectl('api-resources');
     for (const name of [
       'configmaps',
