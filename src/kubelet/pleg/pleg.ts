@@ -99,7 +99,7 @@ export class Pleg {
   /** Follows the runtime until the signal aborts. Resolves once everything has been listed for the first time. */
   async start(signal: AbortSignal): Promise<void> {
     void this.follow(signal);
-    while (!signal.aborted && !(await this.relist())) await this.clock.sleep(RETRY_MS, signal);
+    while (!signal.aborted && !(await this.relist())) await this.clock.sleep(RETRY_MS, signal).catch(() => {});
     if (signal.aborted) return;
     this.scheduleRelist(signal);
     signal.addEventListener('abort', () => this.timer?.cancel(), { once: true });

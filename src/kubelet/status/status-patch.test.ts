@@ -35,6 +35,13 @@ describe('statusPatch', () => {
     expect(statusPatch(FROM, structuredClone(FROM))).toBeUndefined();
   });
 
+  it('is nothing when a null is not there, as some servers have it', () => {
+    const told = structuredClone(FROM);
+    Object.assign(told.conditions![0]!, { lastProbeTime: null });
+    expect(statusPatch(FROM, told)).toBeUndefined();
+    expect(statusPatch(told, FROM)).toBeUndefined();
+  });
+
   it('names only what differs', () => {
     expect(statusPatch(FROM, TO)).toEqual({
       reason: null,

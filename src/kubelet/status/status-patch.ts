@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from 'node:util';
 import type { PodStatus } from '../../api/generated/types.ts';
 
 /** Lists in a pod's status that a strategic merge patch merges item by item, and by what. The others it replaces. */
@@ -14,7 +13,7 @@ export function statusPatch(from: PodStatus, to: PodStatus): Record<string, unkn
   const patch: Record<string, unknown> = {};
   for (const key of new Set([...Object.keys(before), ...Object.keys(after)])) {
     const [a, b] = [before[key], after[key]];
-    if (isDeepStrictEqual(a, b)) continue;
+    if (isSame(a, b)) continue;
     if (b === undefined) patch[key] = null;
     else if (MERGED_LISTS[key]) patch[key] = listPatch(MERGED_LISTS[key], asItems(a), asItems(b));
     else patch[key] = isObject(a) && isObject(b) ? objectPatch(a, b) : b;
@@ -28,7 +27,7 @@ function listPatch(key: string, before: readonly Item[], after: readonly Item[])
   const changed = after.flatMap((item) => {
     const old = before.find((o) => o[key] === item[key]);
     if (!old) return [item];
-    return isDeepStrictEqual(old, item) ? [] : [{ ...objectPatch(old, item), [key]: item[key] }];
+    return isSame(old, item) ? [] : [{ ...objectPatch(old, item), [key]: item[key] }];
   });
   const gone = before
     .filter((o) => !after.some((item) => item[key] === o[key]))
@@ -40,7 +39,7 @@ function objectPatch(before: Item, after: Item): Item {
   const patch: Item = {};
   for (const key of new Set([...Object.keys(before), ...Object.keys(after)])) {
     const [a, b] = [before[key], after[key]];
-    if (isDeepStrictEqual(a, b)) continue;
+    if (isSame(a, b)) continue;
     if (b === undefined) patch[key] = null;
     else patch[key] = isObject(a) && isObject(b) ? objectPatch(a, b) : b;
   }
@@ -56,6 +55,16 @@ function isObject(value: unknown): value is Item {
 }
 
 /** Whether two statuses say the same. */
-export function sameStatus(a: PodStatus | undefined, b: PodStatus | undefined): boolean {
-  return isDeepStrictEqual(a, b);
+export function sameStatus(a: PodStatus, b: PodStatus): boolean {
+  return isSame(a, b);
+}
+
+/** Deep equality. A field that is null says no more than one that is not there, and API servers keep it or not as they like. */
+function isSame(a: unknown, b: unknown): boolean {
+  if ((a ?? undefined) === (b ?? undefined)) return true;
+  if (Array.isArray(a) && Array.isArray(b)) return a.length === b.length && a.every((item, i) => isSame(item, b[i]));
+  if (!isObject(a) || !isObject(b)) return false;
+  return (
+    Object.keys(a).every((key) => isSame(a[key], b[key])) && Object.keys(b).every((key) => key in a || b[key] == null)
+  );
 }

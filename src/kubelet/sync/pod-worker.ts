@@ -81,8 +81,8 @@ export class PodWorker {
   private endReason: EndReason | undefined;
   /** The API server has no object of this pod (any more). */
   private isGone: boolean;
-  /** Its end has been told before: the status stays as it is. */
-  private readonly isFrozen: boolean;
+  /** Its end has been told: the status stays as it is. */
+  private isFrozen: boolean;
   private isStopped = false;
   private isDone = false;
   private isScheduled = false;
@@ -755,6 +755,8 @@ export class PodWorker {
     await this.persist(() => volumes.tearDown(this.podUID));
     if (this.isGone || this.pod.metadata.deletionTimestamp) this.cleanUpWanted.open();
     await this.cleanUpWanted.opened;
+    // What goes now is no news.
+    this.isFrozen = true;
     await this.persist(() => this.removeAll());
     this.isDone = true;
     if (this.isGone) this.parts.statuses.forget(this.podUID);

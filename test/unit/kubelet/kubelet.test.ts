@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { Pod } from '../../../src/api/generated/types.ts';
 import { EVENTS, LEASES, NODES, PODS } from '../../../src/api/resources.ts';
 import { ContainerState } from '../../../src/cri/generated/cri.ts';
 import { TestKubelet } from './test-kubelet.ts';
@@ -233,8 +234,13 @@ describe('deletion', () => {
     expect(t.calls().slice(3)).toEqual(['stopContainer app', 'stopPodSandbox p', 'removePodSandbox p']);
     expect(t.volumes.tornDown).toEqual(['UID']);
     expect(t.probes.synced.size).toBe(0);
-    const last = t.client.writes.findLast((w) => w.subresource === 'status')!.object as { status?: { phase?: string } };
-    expect(last.status?.phase).toBe('Failed');
+    // The last word is the end of its containers, not that they are gone.
+    const told = t.client.writes.filter((w) => w.subresource === 'status').map((w) => (w.object as Pod).status!);
+    expect(told.map((s) => s.phase).filter((phase) => phase === 'Failed')).toHaveLength(1);
+    expect(told.at(-1)!.containerStatuses![0]).toMatchObject({
+      resources: {},
+      state: { terminated: { exitCode: 143 } },
+    });
   });
 
   it('a grace period that shrinks meanwhile counts at once', async () => {
