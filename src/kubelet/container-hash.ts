@@ -7,5 +7,8 @@ import type { Container } from '../api/generated/types.ts';
  * more does not restart everything. Kept in the annotation `ANNOTATIONS.hash`.
  */
 export function containerHash(container: Container): string {
-  return createHash('sha256').update(JSON.stringify([container.name, container.image ?? ''])).digest('hex').slice(0, 8);
+  return createHash('sha256')
+    .update(JSON.stringify([container.name, container.image ?? '']))
+    .digest('hex')
+    .slice(0, 8);
 }
