@@ -151,7 +151,7 @@ class StatusBuilder {
     if (container.resources?.requests && Object.keys(container.resources.requests).length > 0) {
       result.allocatedResources = container.resources.requests;
     }
-    const why = waiting.get(name);
+    const why = waitingOf(waiting, name, current);
     const isDone = isPlainInit && state.terminated?.exitCode === 0;
     if (why && state.terminated && !isDone && stage === 'syncing') {
       result.lastState = state;
@@ -167,7 +167,7 @@ class StatusBuilder {
     old: ContainerRuntimeStatus | undefined,
   ): ContainerStatus {
     const { pod, waiting, stage } = this.in;
-    const why = waiting.get(container.name);
+    const why = waitingOf(waiting, container.name, old);
     const fallback = pod.spec.initContainers?.length ? 'PodInitializing' : 'ContainerCreating';
     const last = old ? terminatedState(old) : (shown?.state?.terminated ?? shown?.lastState?.terminated);
     const lost = shown?.state?.running && !old ? LOST : last;
@@ -216,6 +216,16 @@ class StatusBuilder {
     }
     return status;
   }
+}
+
+/** Why a container waits, unless that is about an earlier instance than the one that is shown. */
+function waitingOf(
+  waiting: ReadonlyMap<string, Waiting>,
+  name: string,
+  shown: ContainerRuntimeStatus | undefined,
+): Waiting | undefined {
+  const why = waiting.get(name);
+  return why?.instanceId === undefined || why.instanceId === shown?.id ? why : undefined;
 }
 
 /** Whether this instance is what a start that has not ended has brought about so far: it runs, or could not be started. */

@@ -3,7 +3,13 @@ import type { Container, Pod } from '../../api/generated/types.ts';
 import { containerHash } from '../container-hash.ts';
 import type { ProbeResult, ProbeVerdict } from '../ports.ts';
 import type { ContainerRuntimeStatus, SandboxRuntimeStatus } from '../runtime-status.ts';
-import { CRASH_LOOP_BACK_OFF, computePodActions, type PodActionInput, type PodActions } from './compute-pod-actions.ts';
+import {
+  CRASH_LOOP_BACK_OFF,
+  computePodActions,
+  type PodActionInput,
+  type PodActions,
+  type Waiting,
+} from './compute-pod-actions.ts';
 
 const NOW = 1_000_000;
 
@@ -16,7 +22,7 @@ interface Fixture {
   probeResults: Record<string, ProbeResult[]>;
   operations: Map<string, 'preparing' | 'starting' | 'killing' | 'removing'>;
   holds: Map<string, number>;
-  waiting: Map<string, { reason: 'CrashLoopBackOff'; message: string }>;
+  waiting: Map<string, Waiting>;
   restarts: Map<string, { entry?: { delayMs: number; bumpedAt: number }; clearedId?: string }>;
   killed: Map<string, { restart: boolean }>;
   finishedAt: Record<string, number>;
@@ -455,6 +461,7 @@ const CASES: readonly Case[] = [
           waiting: {
             reason: 'CrashLoopBackOff',
             message: 'back-off 10s restarting failed container=i1 pod=p_ns(uid)',
+            instanceId: 'i1-0',
           },
           isNew: true,
         },
@@ -586,6 +593,7 @@ const CASES: readonly Case[] = [
       f.waiting.set('a', {
         reason: 'CrashLoopBackOff',
         message: 'back-off 1m20s restarting failed container=a pod=p_ns(uid)',
+        instanceId: 'a-0',
       });
     },
     {
@@ -595,6 +603,7 @@ const CASES: readonly Case[] = [
           waiting: {
             reason: 'CrashLoopBackOff',
             message: 'back-off 1m20s restarting failed container=a pod=p_ns(uid)',
+            instanceId: 'a-0',
           },
           isNew: false,
         },

@@ -10,6 +10,8 @@ import { decideOnExit, effectiveRestartPolicy } from './restart-policy.ts';
 export interface Waiting {
   readonly reason: WaitingReason;
   readonly message: string;
+  /** The ended instance whose replacement waits (CrashLoopBackOff): of a later one it says nothing. */
+  readonly instanceId?: string | undefined;
 }
 
 /** What is remembered of one container's restarts. */
@@ -526,9 +528,8 @@ class Planner {
       return true;
     }
     const message = `back-off ${formatDelay(entry!.delayMs)} restarting failed container=${name} pod=${podFullName(this.pod)}`;
-    const old = waiting.get(name);
-    const isNew = old?.reason !== 'CrashLoopBackOff' || old.message !== message;
-    this.backOff.push({ name, waiting: { reason: 'CrashLoopBackOff', message }, isNew });
+    const isNew = waiting.get(name)?.instanceId !== exited.id;
+    this.backOff.push({ name, waiting: { reason: 'CrashLoopBackOff', message, instanceId: exited.id }, isNew });
     this.lookAgainAt(now + leftMs);
     return false;
   }

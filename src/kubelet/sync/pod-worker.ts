@@ -339,7 +339,7 @@ export class PodWorker {
   }
 
   private isBackingOff(c: ContainerRuntimeStatus): boolean {
-    return this.waiting.get(c.name)?.reason === 'CrashLoopBackOff' && !this.operations.has(c.name);
+    return this.waiting.get(c.name)?.instanceId === c.id;
   }
 
   private set(status: PodRuntimeStatus, waiting: ReadonlyMap<string, Waiting>): void {

@@ -69,6 +69,25 @@ describe('a pod', () => {
     expect(t.status.containerStatuses![0]!.lastState!.terminated).toMatchObject({ exitCode: 1, reason: 'Error' });
   });
 
+  it('that crashes at once, before its start has even returned, is shown in order', async () => {
+    await using t = new TestKubelet();
+    t.fake.onStart('app', { exitAfterMs: 5, exitCode: 1 });
+    t.fake.latencyMs.containerStatus = 20;
+    await t.start();
+    await t.apply(PLAIN);
+    await t.advance(10_200);
+    const rows = t.rows().filter((row) => !row.includes('Running'));
+    expect(rows).toEqual([
+      '0/1 Pending 0',
+      '0/1 ContainerCreating 0',
+      '0/1 Error 0',
+      '0/1 Error 1',
+      '0/1 CrashLoopBackOff 1',
+      '0/1 Error 2',
+      '0/1 CrashLoopBackOff 2',
+    ]);
+  });
+
   it('is killed with its grace period when liveness fails; the kill knows its reason', async () => {
     await using t = new TestKubelet();
     t.fake.onStart('app', { stopAfterMs: 1500 });
