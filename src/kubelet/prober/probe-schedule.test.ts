@@ -35,4 +35,10 @@ describe('probe schedule', () => {
   ])('$what', ({ last, now, next }) => {
     expect(nextCheckAt(100, 1000, last, now)).toBe(next);
   });
+
+  it('skips nothing because times are fractions of a millisecond', () => {
+    const origin = 62267.02596196424;
+    expect(Math.ceil((origin + 5000 - origin) / 5000)).toBe(2);
+    expect(nextCheckAt(origin, 5000, origin, origin + 3)).toBeCloseTo(origin + 5000);
+  });
 });

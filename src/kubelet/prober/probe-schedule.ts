@@ -35,11 +35,17 @@ export function gridOrigin(startedAt: number, settings: ProbeSettings, gateOpene
 const OVERLAP_MS = 50;
 
 /**
+ * Monotonic times are fractions: (origin + period - origin) / period can be a hair above 1, and rounding that up would skip a
+ * check. In periods.
+ */
+const ROUNDING = 1e-6;
+
+/**
  * When to check next, in monotonic ms: the first instant of the grid after `lastDue` that has not passed yet. What fell due
  * while a check was still running is skipped, never made up for.
  * @param lastDue the grid instant of the check before; undefined when there was none
  */
 export function nextCheckAt(origin: number, periodMs: number, lastDue: number | undefined, now: number): number {
   const notBefore = Math.max(now - OVERLAP_MS, lastDue === undefined ? origin : lastDue + periodMs);
-  return origin + Math.max(0, Math.ceil((notBefore - origin) / periodMs)) * periodMs;
+  return origin + Math.max(0, Math.ceil((notBefore - origin) / periodMs - ROUNDING)) * periodMs;
 }
