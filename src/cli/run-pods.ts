@@ -162,16 +162,20 @@ class Run {
           context.exitCode = 130;
           return 'interrupted';
         }
-        this.screen.say(removing === 1 ? 'Removing what was made.' : 'Killing what was made.');
+        this.screen.say(
+          removing === 1 ? 'Removing what was made. Ctrl-C again kills at once.' : 'Killing what was made.',
+        );
         await this.deletePods(removing === 2 ? { gracePeriodSeconds: 0 } : {});
       }
       await this.refresh();
       const views = [...this.views.values()].filter((v) => v !== undefined);
-      this.screen.show(views, removing > 0 ? 'Removing; Ctrl-C again kills at once.' : 'Ctrl-C removes what was made.');
+      this.screen.show(views, removing > 0 ? 'removing' : 'Ctrl-C removes what was made.');
 
       if (removing > 0) {
         if (!(await this.arePodsLeft())) {
           await this.deleteOthers();
+          this.screen.show([], '');
+          this.screen.say('Removed.');
           context.exitCode = 130;
           return 'interrupted';
         }
@@ -310,8 +314,8 @@ class LiveScreen implements Screen {
     const width = this.context.stdout.columns ?? 80;
     const style = styleOf(this.context.color);
     const blocks = views.flatMap((view, i) => [...(i === 0 ? [] : ['']), ...renderPod(view, width, style)]);
-    const tail = [`${this.elapsed()}${footer === '' ? '' : `  ${footer}`}`];
-    this.painter.paint([...blocks, ...tail.map((l) => style.dim(shorten(l, width)))]);
+    const tail = footer === '' ? [] : [style.dim(shorten(`${this.elapsed()}  ${footer}`, width))];
+    this.painter.paint([...blocks, ...tail]);
   }
 
   say(line: string): void {

@@ -273,7 +273,7 @@ function envWords(env: EnvVar): string {
 function tolerationWords(t: Toleration): string {
   const key = `${t.key ?? ''}${t.value ? `=${t.value}` : ''}${t.effect ? `:${t.effect}` : ''}`;
   const op = (t.operator ?? 'Equal') === 'Exists' ? ' op=Exists' : '';
-  return `${key}${op}${t.tolerationSeconds === undefined ? '' : ` for ${humanDuration(t.tolerationSeconds * 1000)}`}`.trim();
+  return `${key}${op}${t.tolerationSeconds === undefined ? '' : ` for ${t.tolerationSeconds}s`}`.trim();
 }
 
 /** As kubectl writes points in time, but always in UTC: `Mon, 23 Nov 2026 02:26:57 +0000`. */

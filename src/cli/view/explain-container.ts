@@ -4,7 +4,7 @@ import { parseTime } from '../../api/time.ts';
 import type { ProbeRecord } from '../../kubelet/ports.ts';
 import { parseDuration, timeLeft } from './duration.ts';
 import type { Cause, CauseKind } from './explanation.ts';
-import { count, probeEvidence, streakOf } from './probe-words.ts';
+import { count, probeEvidence, probeTarget, resultWords, streakOf } from './probe-words.ts';
 import { plainText } from './style.ts';
 
 /** One container with all that is known of it. */
@@ -18,6 +18,8 @@ export interface ContainerFacts {
   readonly events: readonly Event[];
   /** Its probes, of the instance that runs now. */
   readonly probes: readonly ProbeRecord[];
+  /** Its probes, of every instance that is remembered. */
+  readonly allProbes: readonly ProbeRecord[];
   /** Wall time, ms since the epoch. */
   readonly now: number;
 }
@@ -301,7 +303,7 @@ function endAdvice(facts: ContainerFacts, end: ContainerStateTerminated, kind: C
   }
   if (kind === 'StartFailed') return startAdvice(end.message ?? '', container.name);
   if (kind === 'PostStartHookFailed') return HOOK_ADVICE;
-  if (end.exitCode === 0 && (pod.spec?.restartPolicy ?? 'Always') === 'Always') {
+  if (kind === 'CrashLoop' && end.exitCode === 0 && (pod.spec?.restartPolicy ?? 'Always') === 'Always') {
     return 'its command ends by itself; a pod for a task that ends needs restartPolicy: OnFailure or Never';
   }
   return `kubelette logs ${pod.metadata.name} -c ${container.name}${previous}`;
@@ -315,11 +317,27 @@ function endEvidence(facts: ContainerFacts, end: ContainerStateTerminated, kind:
   return [
     endWords(end, facts.now),
     ...(said === '' ? [] : [`it said: ${said}`]),
-    ...(probe === undefined ? [] : unhealthyEvents(facts, probe)),
+    ...(probe === undefined ? [] : killEvidence(facts, end, probe)),
     ...(kind === 'OOMKilled'
       ? [`memory limit: ${facts.container.resources?.limits?.memory ?? 'none of its own'}`]
       : []),
   ];
+}
+
+/** The probe results that had an instance killed: those remembered, else what the events say. */
+function killEvidence(facts: ContainerFacts, end: ContainerStateTerminated, type: 'liveness' | 'startup'): string[] {
+  const id = instanceId(end.containerID);
+  const record = facts.allProbes.find((p) => p.type === type && p.containerId === id);
+  const streak = record && streakOf(record);
+  if (!record || !streak || streak.good) return unhealthyEvents(facts, type);
+  const last = record.results.find((r) => r.outcome === 'failure')!;
+  const checks = streak.length === 1 ? 'its last check' : `its last ${streak.length} checks`;
+  return [`${type} probe: ${probeTarget(record.probe)}; ${checks} ${resultWords(last)}`];
+}
+
+/** The runtime's own id of a `containerd://ID`. */
+export function instanceId(containerID: string | undefined): string | undefined {
+  return containerID?.replace(/^[\w-]+:\/\//, '');
 }
 
 /** Which probe had the instance killed that ran from `startedAt` to `finishedAt` (undefined: still runs), if one had. */

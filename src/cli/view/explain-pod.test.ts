@@ -405,6 +405,36 @@ describe('probe records', () => {
     expect(causes[0]?.evidence.at(-1)).toBe('1 more failure and it is restarted; next check in 4s');
   });
 
+  test('an instance that a probe had killed: the results that led to it', () => {
+    const pod = running((p) => {
+      const status = p.status!.containerStatuses![0]!;
+      status.restartCount = 1;
+      status.state = {
+        waiting: { reason: 'CrashLoopBackOff', message: 'back-off 10s restarting failed container=app' },
+      };
+      status.lastState = {
+        terminated: {
+          exitCode: 0,
+          containerID: 'containerd://c1',
+          startedAt: iso(NOW - 70_000),
+          finishedAt: iso(NOW - 2000),
+        },
+      };
+    });
+    const kill = event('Killing', 'Container app failed liveness probe, will be restarted', {
+      field: 'spec.containers{app}',
+      at: NOW - 3000,
+    });
+    const { causes } = explainPod(pod, [kill], [record('liveness', [{}, {}, {}, { outcome: 'success' }])], NOW);
+    expect(causes[0]?.kind).toBe('LivenessKilled');
+    expect(causes[0]?.evidence).toEqual([
+      'exit code 0, 2s ago, after running for 68s',
+      'liveness probe: GET :3000/ready; its last 3 checks failed: HTTP probe failed with statuscode: 500 (3ms)',
+    ]);
+    // It ended with 0 only because it obeyed: that is no sign of a command that ends by itself.
+    expect(causes[0]?.advice).toBe('kubelette logs p -c app --previous');
+  });
+
   test('output cannot drive the terminal', () => {
     const { causes } = explainPod(running(), [], [record('readiness', [{ output: '\u001b[2Jboo\r\n' }])], NOW);
     expect(causes[0]?.evidence[1]).toBe('last check 2s ago failed: boo (3ms)');

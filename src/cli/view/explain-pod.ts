@@ -11,6 +11,7 @@ import {
   explainLastEnd,
   explainNotRunning,
   explainRunning,
+  instanceId,
   isRestarted,
   newest,
 } from './explain-container.ts';
@@ -235,14 +236,16 @@ function factsOf(
   now: number,
 ): ContainerFacts {
   const status = statusOf(pod, container.name);
-  const id = status?.containerID?.replace(/^\w+:\/\//, '');
+  const id = instanceId(status?.containerID);
+  const allProbes = probes.filter((p) => p.container === container.name);
   return {
     pod,
     container,
     status,
     label,
     events: events.filter((e) => e.involvedObject.fieldPath?.endsWith(`{${container.name}}`)),
-    probes: probes.filter((p) => p.container === container.name && (id === undefined || p.containerId === id)),
+    probes: allProbes.filter((p) => id === undefined || p.containerId === id),
+    allProbes,
     now,
   };
 }

@@ -4,7 +4,7 @@ import { podRow } from '../../api/print-pod.ts';
 import { parseTime } from '../../api/time.ts';
 import type { ProbeRecord } from '../../kubelet/ports.ts';
 import { latency, timeLeft } from './duration.ts';
-import { eventTime, newest } from './explain-container.ts';
+import { eventTime, instanceId, newest } from './explain-container.ts';
 import { explainPod } from './explain-pod.ts';
 import type { Explanation } from './explanation.ts';
 import { isGood, probeTarget } from './probe-words.ts';
@@ -159,7 +159,7 @@ function describeNow(
 
 /** The probes of the instance that runs now. */
 function probesOf(view: PodView, container: Container, status: ContainerStatus | undefined): ProbeRecord[] {
-  const id = status?.containerID?.replace(/^\w+:\/\//, '');
+  const id = instanceId(status?.containerID);
   const order = { startup: 0, readiness: 1, liveness: 2 };
   return view.probes
     .filter((p) => p.container === container.name && (id === undefined || p.containerId === id))
