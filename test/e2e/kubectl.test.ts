@@ -141,7 +141,7 @@ describe.each(kubectls)('kubectl $version', ({ path, version }) => {
     expect(echoed.stdout.length).toBe(big.length);
     expect(await kubectl('exec', 'subject', '--', 'hostname')).toBe('subject\n');
     // `script` gives kubectl a terminal; its size reaches the container.
-    const words = `stty cols 101 rows 33; ${path} exec -it subject -c web -- sh -c 'tty; stty size; exit 3'`;
+    const words = `stty cols 101 rows 33; ${path} exec -it subject -c web -- sh -c 'sleep 0.5; tty; stty size; exit 3'`;
     const session = await node.current.inTerminal(words);
     expect(session.stdout).toMatch(/\/dev\/pts\/\d+\s+33 101\s/);
     expect(session.code).toBe(3);

@@ -1,7 +1,5 @@
 import type { ContainerStatus, PodStatus } from '../../../src/api/generated/types.ts';
 
-export type Status = PodStatus;
-
 export interface RecordedEvent {
   readonly type: string;
   readonly reason: string;
@@ -38,7 +36,7 @@ export function eventText({ type, reason, message, field }: RecordedEvent): stri
  * A status as it is compared: without times, ids and addresses, and without what the recording machine had and this one has not: a
  * service account's volume, and a memory limit of the pod as large as its memory.
  */
-export function finalStatus(status: Status, { without }: { without: readonly string[] }): object {
+export function comparable(status: PodStatus): object {
   const { startTime, hostIP, hostIPs, podIP, podIPs, resources, ...rest } = status;
   const container = (c: ContainerStatus): object => {
     const { containerID, image, imageID, volumeMounts, resources: _, user, ...other } = c;
@@ -51,7 +49,7 @@ export function finalStatus(status: Status, { without }: { without: readonly str
     };
     return JSON.parse(JSON.stringify(shown), (_, v: unknown) => (typeof v === 'string' ? plain(v) : v)) as object;
   };
-  const shown: Record<string, unknown> = {
+  const shown = {
     ...rest,
     hasStarted: startTime !== undefined,
     hasIPs: [hostIP, hostIPs, podIP, podIPs].map((x) => x !== undefined),
@@ -61,7 +59,6 @@ export function finalStatus(status: Status, { without }: { without: readonly str
     containerStatuses: status.containerStatuses?.map(container),
     initContainerStatuses: status.initContainerStatuses?.map(container),
   };
-  for (const field of without) delete shown[field];
   return JSON.parse(JSON.stringify(shown)) as object;
 }
 
@@ -79,7 +76,7 @@ export interface StatePeriod {
 
 /** What each container and each condition went through. */
 export function history(
-  statuses: readonly { readonly at: number; readonly status: Status }[],
+  statuses: readonly { readonly at: number; readonly status: PodStatus }[],
 ): Map<string, StatePeriod[]> {
   const result = new Map<string, { at: number; state: string }[]>();
   for (const { at, status } of statuses) {
