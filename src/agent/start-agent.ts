@@ -20,6 +20,7 @@ import type { AgentOptions } from './agent-options.ts';
 import { assembleKubelet } from './assemble-kubelet.ts';
 import { tryLockInstance } from './instance-lock.ts';
 import { diskFull, prepareRootDir } from './prepare-root-dir.ts';
+import { removeHostState } from './stop-instance.ts';
 
 export interface AgentDeps {
   readonly clock: Clock;
@@ -63,6 +64,7 @@ export async function startAgent(options: AgentOptions, deps: AgentDeps): Promis
   }
   const podCIDR = resolvePodCIDR(layout, options.podCIDR ?? readAgentFile(layout)?.podCIDR);
   prepareRootDir(layout);
+  let leaveNothing = !existsSync(layout.runDir);
   const lock = tryLockInstance(layout);
   if (!lock) {
     const other = runningAgent(layout);
@@ -71,7 +73,10 @@ export async function startAgent(options: AgentOptions, deps: AgentDeps): Promis
     });
   }
   await using started = new AsyncDisposableStack();
-  started.defer(() => lock.release());
+  started.defer(async () => {
+    if (leaveNothing) await removeHostState(layout, clock, { keepImages: true });
+    lock.release();
+  });
   const logger = deps.logger(layout.agentLog);
   try {
     // Binds its port: when that is taken, nothing else has been touched yet.
@@ -121,6 +126,7 @@ export async function startAgent(options: AgentOptions, deps: AgentDeps): Promis
     const { runtimeEndpoint } = options;
     writeAgentFile(layout, { server: apiServer.url, nodeName, podCIDR, ...(runtimeEndpoint && { runtimeEndpoint }) });
     started.defer(() => removeAgentFile(layout));
+    leaveNothing = false;
     const running = started.move();
     return {
       layout,

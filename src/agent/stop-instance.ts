@@ -45,17 +45,28 @@ export async function stopInstance(layout: InstanceLayout, options: StopOptions)
     if (runtimeEndpoint !== undefined || findContainerd(layout)) {
       await stopPods(layout, runtimeEndpoint ?? layout.containerd.socket, options);
     }
-    // Ends containerd too, and whatever of a pod did not go by itself.
-    await removeContainerdState(layout, clock, { keepImages: !purge });
-    await removePodNetwork(layout);
-    removeAgentFile(layout);
+    await removeHostState(layout, clock, { keepImages: !purge });
     if (purge) removeRootDir(layout);
-    rmSync(layout.runDir, { recursive: true, force: true });
-    removeIfEmpty(dirname(layout.runDir));
   } finally {
     lock.release();
   }
   return true;
+}
+
+/**
+ * Removes all that an instance has outside its root directory: containerd and whatever of a pod did not go by itself, the network, the
+ * run directory. For the holder of the instance's lock.
+ */
+export async function removeHostState(
+  layout: InstanceLayout,
+  clock: Clock,
+  options: { readonly keepImages: boolean },
+): Promise<void> {
+  await removeContainerdState(layout, clock, options);
+  await removePodNetwork(layout);
+  removeAgentFile(layout);
+  rmSync(layout.runDir, { recursive: true, force: true });
+  removeIfEmpty(dirname(layout.runDir));
 }
 
 /** Ends the agent, if one runs, and takes its place. */

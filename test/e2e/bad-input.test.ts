@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -115,9 +115,8 @@ describe.concurrent('starting an agent', () => {
     );
     const layout = instanceLayout(rootDir);
     const left = (await leftoversOf(layout, new Set())).filter((what) => what !== `directory ${rootDir}`);
-    const inside = readdirSync(rootDir).filter((name) => !name.endsWith('.log'));
     await runProcess(kubelette, ['down', '--purge', '--root-dir', rootDir]);
-    expect({ left, inside }).toEqual({ left: [], inside: [] });
+    expect(left).toEqual([]);
     return result;
   }
 

@@ -81,7 +81,10 @@ export class TestNode {
 
   /** `kubelette` against this node, whatever its exit code. */
   kubeletteResult(args: readonly string[], options?: ProcessOptions): Promise<ProcessResult> {
-    return runProcess(this.settings.kubelette, [...args, '--root-dir', this.layout.rootDir], { cwd: '/', ...options });
+    return runProcess(this.settings.kubelette, [args[0]!, '--root-dir', this.layout.rootDir, ...args.slice(1)], {
+      cwd: '/',
+      ...options,
+    });
   }
 
   /** Runs kubectl against this node; resolves with its stdout, rejects when it fails. */
