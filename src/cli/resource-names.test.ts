@@ -34,6 +34,7 @@ test.each([
       { resource: NODES, name: 'n' },
     ],
   ],
+  [['pods,no'], [{ resource: PODS }, { resource: NODES }]],
 ])('%j', (args, targets) => {
   expect(parseTargets(args)).toEqual(targets);
 });

@@ -47,7 +47,7 @@ export function resourceByName(name: string): Resource {
   });
 }
 
-/** One resource and the names given: from `pods`, `pods a b`, `pod/a` or `pod/a node/b`. */
+/** Resources and the names given: from `pods`, `pods,events`, `pods a b`, `pod/a` or `pod/a node/b`. */
 export function parseTargets(args: readonly string[]): { resource: Resource; name?: string | undefined }[] {
   if (args.some((arg) => arg.includes('/'))) {
     return args.map((arg) => {
@@ -58,7 +58,9 @@ export function parseTargets(args: readonly string[]): { resource: Resource; nam
       return { resource: resourceByName(type), name };
     });
   }
-  const [type, ...names] = args;
-  const resource = resourceByName(type ?? '');
-  return names.length === 0 ? [{ resource }] : names.map((name) => ({ resource, name }));
+  const [types = '', ...names] = args;
+  const resources = types.split(',').map(resourceByName);
+  return resources.flatMap((resource) =>
+    names.length === 0 ? [{ resource }] : names.map((name) => ({ resource, name })),
+  );
 }

@@ -11,7 +11,7 @@ import { followPod } from './follow-pod.ts';
 import { podEvents, podProbes, podPull } from './pod-facts.ts';
 import { describeError } from './report-error.ts';
 import { Painter } from './view/painter.ts';
-import { type PodView, podFacts, renderPod } from './view/render-pod.ts';
+import { finishes, type PodView, podFacts, renderPod } from './view/render-pod.ts';
 import { shorten, styleOf } from './view/style.ts';
 
 export interface RunOptions {
@@ -184,7 +184,8 @@ class Run {
       } else if (views.every((v) => isFinished(v.pod))) {
         return await this.finish(views);
       } else if (views.every((v) => isFinished(v.pod) || isReady(v.pod))) {
-        if (!announced) this.screen.say(`Ready after ${this.screen.elapsed()}.`);
+        if (!announced && !views.every((v) => finishes(v.pod)))
+          this.screen.say(`Ready after ${this.screen.elapsed()}.`);
         announced = true;
         if (this.options.detach && views.every((v) => isFinished(v.pod) || !finishes(v.pod))) return 'ready';
       }
@@ -368,11 +369,6 @@ function isReady(pod: Pod): boolean {
 
 function isFinished(pod: Pod): boolean {
   return pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed';
-}
-
-/** Whether the pod is meant to come to an end by itself. */
-function finishes(pod: Pod): boolean {
-  return (pod.spec?.restartPolicy ?? 'Always') !== 'Always';
 }
 
 function isPulling({ pod }: PodView): boolean {

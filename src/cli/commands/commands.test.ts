@@ -47,7 +47,7 @@ const TABLE = {
   kind: 'Table',
   metadata: { resourceVersion: '7' },
   columnDefinitions: [
-    { name: 'Name', priority: 0 },
+    { name: 'Name', format: 'name', priority: 0 },
     { name: 'Status', priority: 0 },
     { name: 'IP', priority: 1 },
   ],
@@ -82,6 +82,14 @@ test('get by name, TYPE/NAME, and the namespace before or after the command', as
     '/api/v1/namespaces/a/pods/web',
     '/api/v1/namespaces/b/pods/web',
   ]);
+});
+
+test('get of several types says what each name names', async () => {
+  context.answer = () => TABLE;
+  await kubelette('get pods,cm');
+  expect(context.out()).toBe(
+    'NAME      STATUS\npod/web   Running\n\nNAME            STATUS\nconfigmap/web   Running\n',
+  );
 });
 
 test('get nothing says so, on standard error', async () => {

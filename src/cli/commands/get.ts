@@ -51,7 +51,7 @@ type Target = { resource: Resource; name?: string | undefined };
 interface Table {
   kind: 'Table';
   metadata?: { resourceVersion?: string };
-  columnDefinitions?: { name: string; priority?: number }[] | null;
+  columnDefinitions?: { name: string; format?: string; priority?: number }[] | null;
   rows?: { cells: unknown[]; object?: { metadata?: KubeObject['metadata'] } }[] | null;
 }
 
@@ -65,10 +65,14 @@ async function printTables(
 ): Promise<void> {
   const { linesOf, requestJson } = await import('../response-body.ts');
   const { TableLayout } = await import('../view/table.ts');
+  const { typeNameOf } = await import('../resource-names.ts');
   const { pathOf } = await import('../../api/resources.ts');
   const { ApiStatusError } = await import('../../api/status-error.ts');
   let columns: NonNullable<Table['columnDefinitions']> = [];
   let layout = new TableLayout();
+  // With several types, a name alone does not say what it names.
+  const several = new Set(targets.map((t) => t.resource)).size > 1;
+  const prefixOf = (resource: Resource): string => (several ? `${typeNameOf(resource)}/` : '');
 
   const print = (table: Table, resource: Resource, header: boolean): void => {
     if (table.columnDefinitions?.length) columns = table.columnDefinitions;
@@ -76,7 +80,7 @@ async function printTables(
     const withNamespace = options.allNamespaces === true && resource.namespaced;
     const rows = (table.rows ?? []).map((row) => [
       ...(withNamespace ? [row.object?.metadata?.namespace ?? ''] : []),
-      ...shown.map((i) => String(row.cells[i] ?? '')),
+      ...shown.map((i) => (columns[i]!.format === 'name' ? prefixOf(resource) : '') + String(row.cells[i] ?? '')),
     ]);
     const head = [...(withNamespace ? ['NAMESPACE'] : []), ...shown.map((i) => columns[i]!.name.toUpperCase())];
     for (const line of layout.render(header && options.headers ? [head, ...rows] : rows))

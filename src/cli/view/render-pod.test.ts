@@ -116,7 +116,7 @@ test('a running container with its probe and the last results, oldest first', ()
       ✓ fetch    init  done, took 3s
       ✓ migrate  init  done, took 3s  restarts: 1
       ● app      app   running for 30s, not ready
-          readiness  ✓✗✗         GET :80/ready  HTTP probe failed with statuscode: 500 (2ms)  next in 4s
+          readiness  ✓✗✗         GET :80/ready  next in 4s  HTTP probe failed with statuscode: 500 (2ms)
       Not ready: container app runs, but is not ready any more: its readiness probe fails."
   `);
 });
@@ -130,7 +130,7 @@ test('a ready pod', () => {
       ✓ fetch    init  done, took 3s
       ✓ migrate  init  done, took 3s  restarts: 1
       ● app      app   running for 30s, ready
-          readiness  ✓           GET :80/ready  (2ms)  next in 4s"
+          readiness  ✓           GET :80/ready  next in 4s  (2ms)"
   `);
 });
 

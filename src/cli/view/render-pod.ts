@@ -62,7 +62,7 @@ export function renderPod(view: PodView, width: number, style: Style): string[] 
  * that whoever prints what differs from before prints each change once.
  */
 export function podFacts(view: PodView): Map<string, string> {
-  const { pod, now } = view;
+  const { pod } = view;
   const name = pod.metadata.name ?? '';
   const facts = new Map<string, string>();
   const timeless = { ...view, now: Number.NaN };
@@ -78,13 +78,19 @@ export function podFacts(view: PodView): Map<string, string> {
       facts.set(`${id} ${record.type}`, `${id}: ${record.type} probe ${OUTCOME[last.outcome]}${tail}`);
     }
   }
-  const { verdict, headline, causes } = explainOf({ ...view, now });
+  const { verdict, headline, causes } = explainOf(view);
   const settled = verdict === 'ready' || verdict === 'succeeded' || verdict === 'failed' ? headline : STAGE[verdict];
-  facts.set(name, `${name}: ${settled}`);
+  // A pod that is meant to end is not about being ready.
+  if (!finishes(pod) || (verdict !== 'ready' && verdict !== 'waiting')) facts.set(name, `${name}: ${settled}`);
   const [cause] = causes;
   if (verdict === 'failing' && cause?.advice)
     facts.set(`${name} advice`, `${name}: ${cause.text.replace(/;.*/, '')}: ${cause.advice}`);
   return facts;
+}
+
+/** Whether the pod is meant to come to an end by itself. */
+export function finishes(pod: Pod): boolean {
+  return (pod.spec?.restartPolicy ?? 'Always') !== 'Always';
 }
 
 const STAGE = { waiting: 'not ready yet', failing: 'not ready: something fails', terminating: 'terminating' } as const;
@@ -154,6 +160,7 @@ function describeNow(
     const progress = pull && ticking ? `, ${bytes(pull.doneBytes)} of ${bytes(pull.totalBytes)}` : '';
     return { mark: '◌', tone: 'warn', words: `pulling image ${container.image}${since}${progress}` };
   }
+  if (last?.reason === 'Pulled') return { mark: '·', tone: 'dim', words: 'waiting, its image is here' };
   return { mark: '·', tone: 'dim', words: 'waiting' };
 }
 
@@ -169,7 +176,7 @@ function probesOf(view: PodView, container: Container, status: ContainerStatus |
 /** How many results fit into the strip of a probe's line. */
 const STRIP = 10;
 
-/** `readiness  ··✗✗✓  GET :3000/ready  500 (3ms), next in 4s` */
+/** `readiness  ✓✗✗  GET :3000/ready  next in 4s  HTTP probe failed with statuscode: 500 (3ms)`: what may be cut is last. */
 function probeLine(record: ProbeRecord, now: number, style: Style): string {
   const strip = record.results
     .slice(0, STRIP)
@@ -181,7 +188,7 @@ function probeLine(record: ProbeRecord, now: number, style: Style): string {
   const output = last && !isGood(last) ? plainText(last.output) : '';
   const result = last ? `${output}${output === '' ? '' : ' '}(${latency(last.latencyMs)})` : '';
   const pad = ' '.repeat(Math.max(0, STRIP - displayWidth(strip)));
-  const details = [probeTarget(record.probe), result, next].filter((w) => w !== '').join('  ');
+  const details = [probeTarget(record.probe), next, result].filter((w) => w !== '').join('  ');
   return `${record.type.padEnd(9)}  ${strip}${pad}  ${style.dim(details)}`;
 }
 
