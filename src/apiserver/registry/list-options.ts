@@ -2,9 +2,6 @@ import type { ApiStatusError } from '../../api/status-error.ts';
 import { forbidden, invalid, invalidError } from '../../api/validation/field-error.ts';
 import { badRequest, unclassified } from './api-errors.ts';
 
-/** Which versions a list may come from. */
-export type VersionMatch = 'Exact' | 'NotOlderThan';
-
 /** What a list or watch asks for, decoded. */
 export interface ReadOptions {
   readonly namespace?: string | undefined;
