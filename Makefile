@@ -21,7 +21,7 @@ setup-node:
 build: setup-node ## dist/: the command and the library
 	@node scripts/build.ts
 
-check: setup-node ## format, lint, types, import table, dead code, package
+check: build ## format, lint, types, import table, dead code, package
 	@node scripts/check.ts
 
 unit: setup-node ## unit tests: no root, no network, seconds
