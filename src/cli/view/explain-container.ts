@@ -136,7 +136,9 @@ export function explainRunning(facts: ContainerFacts): Cause | undefined {
   });
   const startedAt = parseTime(status.state.running.startedAt) ?? 0;
   const dying = killedByProbe(facts.events, startedAt, undefined);
-  if (dying) {
+  // Times are cut to whole seconds: the event may speak of the instance before. The probe's own record knows better.
+  const record = probes.find((p) => p.type === dying);
+  if (dying && (record === undefined || record.verdict === 'failure')) {
     const kind = dying === 'liveness' ? 'LivenessKilled' : 'StartupKilled';
     return cause(
       kind,
@@ -358,7 +360,8 @@ function happenedIn(event: Event, startedAt: number | undefined, finishedAt: num
   const at = eventTime(event);
   if (at === undefined) return finishedAt !== undefined;
   // Times are cut to whole seconds.
-  return at >= (startedAt ?? 0) && (finishedAt === undefined ? startedAt !== undefined : at <= finishedAt + 2000);
+  if (finishedAt === undefined) return startedAt !== undefined && at > startedAt;
+  return at >= (startedAt ?? 0) && at <= finishedAt + 2000;
 }
 
 function probeFacts(facts: ContainerFacts, type: 'liveness' | 'readiness' | 'startup'): string[] {

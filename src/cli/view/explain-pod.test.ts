@@ -496,6 +496,14 @@ describe('times of events', () => {
     expect(explainPod(running(), [kill], [], NOW).causes[0]?.text).toBe(
       'container app is being stopped since its liveness probe failed; it will be restarted',
     );
+    // In the second in which the instance started, it was the one before that was killed; nor is one killed whose probe is well.
+    const before = event('Killing', 'Container app failed liveness probe, will be restarted', {
+      field,
+      at: NOW - 60_000,
+    });
+    expect(explainPod(running(), [before], [], NOW).causes[0]?.kind).toBe('ReadinessProbe');
+    const well = record('liveness', [{ outcome: 'success' }], { verdict: 'success' });
+    expect(explainPod(running(), [kill], [well], NOW).causes[0]?.kind).toBe('ReadinessProbe');
   });
 });
 
