@@ -99,7 +99,9 @@ test('a failing write changes nothing and is answered as an internal error', () 
   const heard: Change[] = [];
   store.subscribe('configmaps', (change) => heard.push(change));
   // A page limit stands in for a full disk.
-  (store as unknown as { database: { exec(sql: string): void } }).database.exec('PRAGMA max_page_count = 1');
+  (store as unknown as { disk: { database: { exec(sql: string): void } } }).disk.database.exec(
+    'PRAGMA max_page_count = 1',
+  );
   const big = configMap('big', { x: 'x'.repeat(1 << 16) });
   expect(() => store.put('configmaps', 'big', big)).toThrow(
     /^Internal error occurred: cannot write .*database or disk is full/,

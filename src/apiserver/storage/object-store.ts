@@ -1,55 +1,44 @@
-import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import type { KubeObject } from '../../api/resources.ts';
 import { ApiStatusError } from '../../api/status-error.ts';
 import type { Clock } from '../../lib/clock.ts';
-import { messageOf, UserError } from '../../lib/errors.ts';
+import { messageOf } from '../../lib/errors.ts';
 import { type Change, type HistoryLimits, Mvcc, type Version } from './mvcc.ts';
+import type { ObjectDisk } from './object-disk.ts';
+import { SqliteDisk } from './sqlite-disk.ts';
 
 /** Bounds the memory of the history; a watcher that was away for longer lists again. */
 const HISTORY: HistoryLimits = { changes: 2000, characters: 4 << 20, ageMs: 5 * 60_000 };
-
-const SCHEMA_VERSION = 1;
 
 /** Told of every change, in order, right after it became durable. Must not throw, block, or write. */
 export type ChangeListener = (change: Change) => void;
 
 /**
- * The objects of the API server: in memory for reading, in one SQLite file for keeping. A write returns after its transaction is
- * committed to the write-ahead log, so that what was acknowledged survives the death of the process at any moment (synchronous =
- * NORMAL: a power cut may lose the newest writes, never consistency). History is kept in memory only: a restart compacts.
+ * The objects of the API server: in memory for reading, on one disk for keeping. A write returns after it is kept, so that what
+ * was acknowledged survives the death of the process at any moment. History is in memory only: a restart compacts.
  */
 export class ObjectStore {
-  private readonly database: DatabaseSync;
+  private readonly disk: ObjectDisk;
   private readonly clock: Clock;
   private readonly mvcc: Mvcc;
   private readonly listeners = new Map<string, Set<ChangeListener>>();
-  private readonly upsert: StatementSync;
-  private readonly erase: StatementSync;
-  private readonly setRevision: StatementSync;
 
   /**
-   * Opens or creates the database.
-   * @param path a file, or `:memory:`
-   * @throws UserError when it is in use, damaged, or of a newer version
+   * Reads all that there is.
+   * @param disk where to keep the objects, or the path of a SQLite file (`:memory:` for none)
+   * @throws UserError when the file is in use, damaged, or of a newer version
    */
-  constructor(path: string, clock: Clock, limits: HistoryLimits = HISTORY) {
+  constructor(disk: ObjectDisk | string, clock: Clock, limits: HistoryLimits = HISTORY) {
     this.clock = clock;
-    this.database = open(path);
-    const rows = this.database.prepare('SELECT collection, key, revision, value FROM objects').iterate();
+    this.disk = typeof disk === 'string' ? new SqliteDisk(disk) : disk;
+    const loaded = this.disk.load();
     const versions: { collection: string; version: Version }[] = [];
-    let revision = Number(this.database.prepare('SELECT revision FROM latest').get()?.revision ?? 0);
-    for (const row of rows as Iterable<{ collection: string; key: string; revision: number; value: string }>) {
+    let { revision } = loaded;
+    for (const row of loaded.rows) {
       const stored = JSON.parse(row.value) as KubeObject;
       versions.push({ collection: row.collection, version: makeVersion(row.key, row.revision, stored) });
       revision = Math.max(revision, row.revision);
     }
     this.mvcc = new Mvcc(limits, revision, versions);
-    this.upsert = this.database.prepare(
-      'INSERT INTO objects (collection, key, revision, value) VALUES (?, ?, ?, ?) ' +
-        'ON CONFLICT (collection, key) DO UPDATE SET revision = excluded.revision, value = excluded.value',
-    );
-    this.erase = this.database.prepare('DELETE FROM objects WHERE collection = ? AND key = ?');
-    this.setRevision = this.database.prepare('UPDATE latest SET revision = ?');
   }
 
   /** Of the newest change. */
@@ -92,7 +81,8 @@ export class ObjectStore {
     const before = this.mvcc.get(collection, key);
     const after = makeVersion(key, this.mvcc.revision + 1, object);
     const type = `{"kind":${JSON.stringify(object.kind)},"apiVersion":${JSON.stringify(object.apiVersion)}`;
-    this.write(() => this.upsert.run(collection, key, after.revision, `${type},${after.text.slice(1)}`));
+    const value = `${type},${after.text.slice(1)}`;
+    this.write(() => this.disk.put({ collection, key, revision: after.revision, value }));
     this.apply({ revision: after.revision, collection, before, after, deleted: false });
     return after;
   }
@@ -105,12 +95,7 @@ export class ObjectStore {
     const before = this.mvcc.get(collection, key);
     if (!before) return undefined;
     const after = withRevision(before, this.mvcc.revision + 1);
-    this.write(() => {
-      this.database.exec('BEGIN IMMEDIATE');
-      this.erase.run(collection, key);
-      this.setRevision.run(after.revision);
-      this.database.exec('COMMIT');
-    });
+    this.write(() => this.disk.erase(collection, key, after.revision));
     this.apply({ revision: after.revision, collection, before, after, deleted: true });
     return after;
   }
@@ -128,15 +113,14 @@ export class ObjectStore {
 
   close(): void {
     this.listeners.clear();
-    this.database.close();
+    this.disk.close();
   }
 
-  private write(statements: () => void): void {
+  private write(keep: () => void): void {
     try {
-      statements();
+      keep();
     } catch (error) {
-      if (this.database.isTransaction) this.database.exec('ROLLBACK');
-      const message = `Internal error occurred: cannot write ${this.database.location() ?? 'the database'}: ${messageOf(error)}`;
+      const message = `Internal error occurred: cannot write ${this.disk.location}: ${messageOf(error)}`;
       throw new ApiStatusError(
         500,
         'InternalError',
@@ -163,38 +147,4 @@ function makeVersion(key: string, revision: number, object: KubeObject): Version
   const { kind, apiVersion, metadata, ...rest } = object;
   const body = { metadata: { ...metadata, resourceVersion: String(revision) }, ...rest };
   return { key, revision, object: { kind, apiVersion, ...body } as KubeObject, text: JSON.stringify(body) };
-}
-
-function open(path: string): DatabaseSync {
-  let database: DatabaseSync | undefined;
-  try {
-    database = new DatabaseSync(path);
-    // One process owns the file: no shared memory file, and a second agent is refused. The lock dies with the process.
-    database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL');
-    const version = Number(database.prepare('PRAGMA user_version').get()?.user_version);
-    if (version > SCHEMA_VERSION) {
-      throw new UserError(
-        `${path} was written by a newer kubelette (format ${version}, this one reads ${SCHEMA_VERSION})`,
-      );
-    }
-    database.exec(`
-      BEGIN IMMEDIATE;
-      CREATE TABLE IF NOT EXISTS objects (
-        collection TEXT NOT NULL, key TEXT NOT NULL, revision INTEGER NOT NULL, value TEXT NOT NULL,
-        PRIMARY KEY (collection, key)
-      ) STRICT, WITHOUT ROWID;
-      CREATE TABLE IF NOT EXISTS latest (id INTEGER PRIMARY KEY CHECK (id = 0), revision INTEGER NOT NULL) STRICT;
-      INSERT OR IGNORE INTO latest VALUES (0, 0);
-      PRAGMA user_version = ${SCHEMA_VERSION};
-      COMMIT`);
-    return database;
-  } catch (error) {
-    database?.close();
-    if (error instanceof UserError) throw error;
-    const locked = /locked|busy/.test(messageOf(error));
-    throw new UserError(
-      locked ? `${path} is in use by another process` : `cannot open the database ${path}: ${messageOf(error)}`,
-      { cause: error },
-    );
-  }
 }
