@@ -7,7 +7,7 @@ VITEST := vitest run --reporter=default --reporter=json
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup setup-node build check test unit e2e demo up down bench generate clean
+.PHONY: help setup setup-node build check test unit e2e demo up down bench bench-quick generate clean
 
 help: ## what can be made
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## /\1\t/' | expand -t 12
@@ -40,6 +40,12 @@ up: setup build ## an agent to play with: prints how to use it; `make down` ends
 
 down: ## ends what `make up` started and removes all of it
 	@node scripts/demo.ts down
+
+bench: setup build ## kubelette against bare CRI calls, side by side, as ratios
+	@node bench/bench.ts
+
+bench-quick: setup build ## the same with few runs: to see that it works
+	@node bench/bench.ts --quick
 
 generate: setup-node ## src/*/generated from the published schemas and protocols
 	node scripts/generate-api.ts
