@@ -6,6 +6,7 @@ import { RuntimeContainerGC } from '../kubelet/gc/container-gc.ts';
 import { LogRotation } from '../kubelet/gc/log-rotation.ts';
 import { DefaultHookRunner } from '../kubelet/hooks/hook-runner.ts';
 import { CriImageManager } from '../kubelet/images/image-manager.ts';
+import { PullFeed } from '../kubelet/images/pull-feed.ts';
 import { Kubelet } from '../kubelet/kubelet.ts';
 import { NftHostPortManager } from '../kubelet/network/host-port-manager.ts';
 import { readNodeFacts } from '../kubelet/node/node-facts.ts';
@@ -56,6 +57,7 @@ export async function assembleKubelet(given: KubeletAssembly): Promise<{
     onVerdict: (podUID) => kubelet.wake(podUID),
   });
   const { cert, key } = given.apiServer.issueServingCert(`system:node:${nodeName}`, [nodeName, given.listenHost]);
+  const pulls = new PullFeed(given.runtime.watchPull, clock);
   const server = await startKubeletServer({
     // Nobody knows the port before the kubelet, made below, has told it to the API server.
     get lookup() {
@@ -63,6 +65,7 @@ export async function assembleKubelet(given: KubeletAssembly): Promise<{
     },
     runtime,
     probes,
+    pulls,
     tls: { cert, key, clientCA: given.apiServer.ca },
     host: given.listenHost,
     port: 0,
@@ -120,6 +123,7 @@ export async function assembleKubelet(given: KubeletAssembly): Promise<{
     },
     stop: async () => {
       kubelet.stop();
+      pulls.stop();
       chores.abort();
       await Promise.all([running, server.close()]);
     },

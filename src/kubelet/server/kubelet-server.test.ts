@@ -53,6 +53,7 @@ beforeAll(async () => {
     lookup,
     runtime: new Proxy({} as RuntimeService, { get: (_target, name) => runtime[name as keyof RuntimeService] }),
     probes: { records: () => [record] } as unknown as ProbeManager,
+    pulls: { ask: () => ({ doneBytes: 1, totalBytes: 2 }) },
     tls: { ...authority.issueServer('node', ['127.0.0.1'], clock.now()), clientCA: ca },
     port: 0,
     clock,
@@ -118,6 +119,10 @@ describe('the kubelet API', () => {
     expect(JSON.parse((await get('/runningpods/')).body).items).toEqual([]);
     instances.set('app', { state: 'running' });
     expect(JSON.parse((await get('/runningpods/')).body).items).toHaveLength(1);
+  });
+
+  it('shows what pulls have come to', async () => {
+    expect(JSON.parse((await get('/pulls')).body)).toEqual({ doneBytes: 1, totalBytes: 2 });
   });
 
   it('shows the records of the probes', async () => {

@@ -30,7 +30,7 @@ export interface KubeletServerOptions extends ServerContext {
 
 /**
  * The kubelet's own API over HTTPS, as the API server uses it: logs, exec, attach, port-forward
- * (kubernetes: pkg/kubelet/server/server.go), and `/probes`, which is ours. Rejects when the port is taken.
+ * (kubernetes: pkg/kubelet/server/server.go), and `/probes` and `/pulls`, which are ours. Rejects when the port is taken.
  */
 export async function startKubeletServer(
   options: KubeletServerOptions,
@@ -80,6 +80,8 @@ async function handle(context: ServerContext, request: IncomingMessage, response
       return json(response, podList(context.lookup.pods().filter((pod) => isRunning(context.lookup, pod))));
     case 'probes':
       return json(response, context.probes.records(findPod(context.lookup, namespace, name).metadata.uid!));
+    case 'pulls':
+      return json(response, context.pulls.ask() ?? {});
     case 'containerLogs':
       if (rest.length !== 1) break;
       return await serveLogs(context, findPod(context.lookup, namespace, name), rest[0]!, url.searchParams, response);

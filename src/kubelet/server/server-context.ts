@@ -1,6 +1,7 @@
 import type { RuntimeService } from '../../cri/runtime-service.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/logger.ts';
+import type { PullFeed } from '../images/pull-feed.ts';
 import type { PodLookup, ProbeManager } from '../ports.ts';
 
 /** What the handlers of the kubelet's API work with. */
@@ -8,6 +9,7 @@ export interface ServerContext {
   readonly lookup: PodLookup;
   readonly runtime: RuntimeService;
   readonly probes: ProbeManager;
+  readonly pulls: Pick<PullFeed, 'ask'>;
   readonly clock: Clock;
   readonly logger: Logger;
 }
