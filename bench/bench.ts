@@ -66,7 +66,7 @@ try {
 
   await kubectlFree(...up);
   const clock = new SystemClock();
-  const client = new HttpKubeClient(loadKubeconfig(layout.kubeconfig));
+  const client = new HttpKubeClient(await loadKubeconfig(layout.kubeconfig));
   const connection = connectRuntime({ endpoint: layout.containerd.socket, clock, logger: silentLogger });
   const bare = new BareCri(connection.runtime, layout);
   await connection.images.pullImage(IMAGE, undefined);
