@@ -1,6 +1,7 @@
 import type { Clock } from '../lib/clock.ts';
 import { UserError } from '../lib/errors.ts';
 import type { Logger } from '../lib/logger.ts';
+import { CALL_TIMEOUT_MS, LOOKUP_TIMEOUT_MS, SANDBOX_TIMEOUT_MS } from './call-timeouts.ts';
 import { CriError } from './cri-error.ts';
 import * as cri from './generated/cri.ts';
 import type { Codec, Rpc } from './grpc/codec.ts';
@@ -53,13 +54,6 @@ function socketPathOf(endpoint: string): string {
     `runtime endpoint ${JSON.stringify(endpoint)}: must be a Unix socket, as unix:///run/containerd/containerd.sock`,
   );
 }
-
-/** The kubelet's runtimeRequestTimeout: for calls that do their work and answer. */
-const CALL_TIMEOUT_MS = 120_000;
-/** Setting up the pod's network may take as long again. */
-const SANDBOX_TIMEOUT_MS = 240_000;
-/** Calls that only look something up. */
-const LOOKUP_TIMEOUT_MS = 30_000;
 
 const RUNTIME = '/runtime.v1.RuntimeService/';
 const IMAGES = '/runtime.v1.ImageService/';

@@ -70,15 +70,63 @@ interface FakeContainer {
   waiting: (() => void)[];
 }
 
+/** What befalls one call, besides what it does by itself. */
+export interface CallFate {
+  /** Ms until the runtime acts on it. */
+  readonly afterMs?: number;
+  /** It fails with this instead of being acted upon. */
+  readonly error?: Error;
+  /** The runtime acts, but the caller gets this instead of the answer. */
+  readonly lost?: Error;
+  /** No answer ever: after so long (or what the call's own options say) the caller gives up. */
+  readonly hang?: { readonly acts: boolean; readonly timeoutMs: number };
+}
+
+/** Something that happened in the runtime: its own history, whoever learns of it. */
+export type RuntimeFact =
+  | { readonly what: 'sandboxStarted'; readonly sandbox: cri.PodSandboxMetadata; readonly sandboxId: string }
+  | { readonly what: 'sandboxStopped' | 'sandboxRemoved'; readonly sandboxId: string }
+  | {
+      readonly what: 'containerCreated';
+      readonly sandboxId: string;
+      readonly containerId: string;
+      readonly container: cri.ContainerMetadata;
+    }
+  | { readonly what: 'containerStarted' | 'containerNotStarted' | 'containerRemoved'; readonly containerId: string }
+  /** Asked to stop, by SIGTERM; with 0 seconds, by SIGKILL. */
+  | { readonly what: 'containerSignalled'; readonly containerId: string; readonly graceSeconds: number }
+  | {
+      readonly what: 'containerExited';
+      readonly containerId: string;
+      readonly exitCode: number;
+      readonly oom: boolean;
+      /** `itself`; heeding a signal; killed (by us, or with its sandbox). */
+      readonly by: 'itself' | 'SIGTERM' | 'SIGKILL';
+    }
+  | { readonly what: 'imagePulled'; readonly image: string };
+
 export interface FakeRuntimeOptions {
   readonly clock: Clock;
   /** How much earlier an exit event comes than the status that shows it (containerd: about 70 ms). Default 0. */
-  readonly exitReportLagMs?: number;
+  readonly exitReportLagMs?: number | (() => number);
+  /** What befalls each call; by default nothing. */
+  readonly fate?: (method: FakeMethod, target: string) => CallFate;
+  /** The delays, in ms, after which each listener gets an event: none when it is lost, two when it is doubled. Default [0]. */
+  readonly eventDelaysMs?: (event: RuntimeEvent) => readonly number[];
+  /** What a container does that is being started; by default what `onStart` says. */
+  readonly behaviour?: (started: {
+    readonly containerId: string;
+    readonly container: cri.ContainerConfig;
+    readonly sandbox: cri.PodSandboxConfig;
+  }) => FakeBehaviour;
+  readonly onFact?: (fact: RuntimeFact) => void;
+  /** Whether `calls` is kept. Default true. */
+  readonly keepsCalls?: boolean;
 }
 
 /**
- * A scripted container runtime in memory, for unit tests: behaves towards its caller as containerd does, answers at once unless
- * told otherwise, and moves only with the clock it is given.
+ * A scripted container runtime in memory, for unit tests and the simulator: behaves towards its caller as containerd does, answers
+ * at once unless told otherwise, and moves only with the clock it is given.
  */
 export class FakeRuntime {
   readonly runtime: FakeRuntimeService;
@@ -93,17 +141,19 @@ export class FakeRuntime {
   /** @internal */ readonly sandboxes = new Map<string, FakeSandbox>();
   /** @internal */ readonly containers = new Map<string, FakeContainer>();
   /** @internal */ readonly clock: Clock;
-  private readonly exitReportLagMs: number;
+  private readonly options: FakeRuntimeOptions;
   private readonly failures = new Map<FakeMethod, Error[]>();
   private readonly behaviours = new Map<string, FakeBehaviour[]>();
   private readonly listeners = new Set<EventQueue<RuntimeEvent>>();
   private serial = 0;
   private addresses = 0;
+  /** Rejects the calls that are under way. */
+  private readonly inFlight = new Set<() => void>();
   private away = false;
 
-  constructor({ clock, exitReportLagMs = 0 }: FakeRuntimeOptions) {
-    this.clock = clock;
-    this.exitReportLagMs = exitReportLagMs;
+  constructor(options: FakeRuntimeOptions) {
+    this.clock = options.clock;
+    this.options = options;
     this.runtime = new FakeRuntimeService(this);
     this.images = new FakeImageService(this);
   }
@@ -126,15 +176,16 @@ export class FakeRuntime {
     if (!container || container.status.state !== ContainerState.CONTAINER_RUNNING || container.exited) {
       throw new Error(`fake runtime: container ${containerId} does not run`);
     }
-    this.finish(container, exitCode, options.oom ?? false);
+    this.finish(container, exitCode, 'itself', options.oom ?? false);
   }
 
   /** The sandbox's own process dies (as after a reboot): not ready any more, its containers killed. */
   killSandbox(sandboxId: string): void {
     const sandbox = this.sandboxes.get(sandboxId);
     if (!sandbox) throw new Error(`fake runtime: no sandbox ${sandboxId}`);
-    sandbox.state = PodSandboxState.SANDBOX_NOTREADY;
+    this.sandboxStopped(sandbox);
     for (const c of this.containersOf(sandboxId)) this.kill(c);
+    this.emit({ type: 'containerExited', containerId: sandboxId, exitCode: 137, exitedAt: this.nowNs() });
   }
 
   /** The newest container of this name, with its status as CRI reports it. */
@@ -145,6 +196,7 @@ export class FakeRuntime {
   /** The runtime goes away: calls fail with UNAVAILABLE and events are lost, but containers live on. */
   disconnect(): void {
     this.away = true;
+    for (const reject of [...this.inFlight]) reject();
   }
 
   /** It is back: every listener gets `resync`. */
@@ -155,15 +207,82 @@ export class FakeRuntime {
 
   // --- what the two services are made of
 
-  /** @internal Records a call, lets its latency pass, and fails it if so scripted. */
-  async call(method: FakeMethod, target: string, args: readonly unknown[], options: CallOptions = {}): Promise<void> {
-    this.calls.push({ method, target, args, atMs: this.clock.monotonic() });
-    if (options.signal?.aborted) throw abortReason(options.signal);
-    const latency = this.latencyMs[method];
-    if (latency) await this.clock.sleep(latency, options.signal);
+  /** @internal Records a call and carries it out, unless its fate is another. */
+  call<T>(
+    method: FakeMethod,
+    target: string,
+    args: readonly unknown[],
+    options: CallOptions | undefined,
+    act: () => T | Promise<T>,
+  ): Promise<T> {
+    if (this.options.keepsCalls ?? true) this.calls.push({ method, target, args, atMs: this.clock.monotonic() });
+    return new Promise<T>((resolve, reject) => {
+      let isOver = false;
+      const end = (): void => {
+        isOver = true;
+        this.inFlight.delete(goAway);
+      };
+      const goAway = (): void => {
+        end();
+        reject(new CriError('UNAVAILABLE', rpcName(method), 'connection closed: EOF'));
+      };
+      this.inFlight.add(goAway);
+      this.carryOut(method, target, options, act, () => isOver).then(
+        (value) => {
+          end();
+          resolve(value);
+        },
+        (error: unknown) => {
+          end();
+          reject(error);
+        },
+      );
+    });
+  }
+
+  private async carryOut<T>(
+    method: FakeMethod,
+    target: string,
+    { signal, timeoutMs }: CallOptions = {},
+    act: () => T | Promise<T>,
+    isOver: () => boolean,
+  ): Promise<T> {
+    if (signal?.aborted) throw abortReason(signal);
+    const fate = this.options.fate?.(method, target) ?? {};
+    const delayMs = (this.latencyMs[method] ?? 0) + (fate.afterMs ?? 0);
+    if (delayMs > 0) await this.clock.sleep(delayMs, signal);
     const failure = this.failures.get(method)?.shift();
     if (failure) throw failure;
-    if (this.away) throw new CriError('UNAVAILABLE', rpcName(method), 'connect ECONNREFUSED /run/fake.sock');
+    if (this.away || isOver()) {
+      throw new CriError('UNAVAILABLE', rpcName(method), 'connect ECONNREFUSED /run/fake.sock');
+    }
+    if (fate.error) throw fate.error;
+    if (fate.hang) {
+      if (fate.hang.acts) void Promise.resolve(act()).catch(() => {});
+      await this.clock.sleep(timeoutMs ?? fate.hang.timeoutMs, signal);
+      throw new CriError('DEADLINE_EXCEEDED', rpcName(method), 'context deadline exceeded');
+    }
+    const answer = await act();
+    if (fate.lost) throw fate.lost;
+    return answer;
+  }
+
+  /** @internal */
+  tell(fact: RuntimeFact): void {
+    this.options.onFact?.(fact);
+  }
+
+  /** @internal */
+  sandboxStopped(sandbox: FakeSandbox): void {
+    if (sandbox.state === PodSandboxState.SANDBOX_NOTREADY) return;
+    sandbox.state = PodSandboxState.SANDBOX_NOTREADY;
+    this.tell({ what: 'sandboxStopped', sandboxId: sandbox.id });
+  }
+
+  /** @internal */
+  drop(container: FakeContainer): void {
+    if (!this.containers.delete(container.status.id)) return;
+    this.tell({ what: 'containerRemoved', containerId: container.status.id });
   }
 
   /** @internal */
@@ -188,8 +307,10 @@ export class FakeRuntime {
   }
 
   /** @internal */
-  takeBehaviour(containerName: string): FakeBehaviour {
-    const queue = this.behaviours.get(containerName);
+  takeBehaviour({ config, sandbox, status }: FakeContainer): FakeBehaviour {
+    const { behaviour } = this.options;
+    if (behaviour) return behaviour({ containerId: status.id, container: config, sandbox: sandbox.config });
+    const queue = this.behaviours.get(config.metadata?.name ?? '');
     if (!queue) return {};
     return (queue.length > 1 ? queue.shift() : queue[0]) ?? {};
   }
@@ -200,10 +321,11 @@ export class FakeRuntime {
     status.state = ContainerState.CONTAINER_RUNNING;
     status.startedAt = this.nowNs();
     if (behaviour.output !== undefined) this.print(container, behaviour.output);
+    this.tell({ what: 'containerStarted', containerId: status.id });
     this.emit({ type: 'containerStarted', containerId: status.id });
     if (behaviour.exitAfterMs !== undefined) {
       this.clock.setTimer(behaviour.exitAfterMs, () => {
-        if (!container.exited) this.finish(container, behaviour.exitCode ?? 0, behaviour.oom ?? false);
+        this.finish(container, behaviour.exitCode ?? 0, 'itself', behaviour.oom);
       });
     }
   }
@@ -214,25 +336,25 @@ export class FakeRuntime {
     const stopped = new Promise<void>((resolve) => container.waiting.push(resolve));
     const { ignoreSigterm, stopAfterMs = 0, stopExitCode = 143 } = container.behaviour;
     const graceMs = timeoutSeconds * 1000;
-    const exit = (code: number): void => {
-      if (!container.exited) this.finish(container, code, false);
-    };
+    if (!container.exited) {
+      this.tell({ what: 'containerSignalled', containerId: container.status.id, graceSeconds: timeoutSeconds });
+    }
+    const heed = (): void => this.finish(container, stopExitCode, 'SIGTERM');
+    const kill = (): void => this.finish(container, 137, 'SIGKILL');
     if (ignoreSigterm || stopAfterMs >= graceMs) {
-      if (graceMs <= 0) exit(137);
-      else this.clock.setTimer(graceMs, () => exit(137));
+      if (graceMs <= 0) kill();
+      else this.clock.setTimer(graceMs, kill);
     } else if (stopAfterMs === 0) {
-      exit(stopExitCode);
+      heed();
     } else {
-      this.clock.setTimer(stopAfterMs, () => exit(stopExitCode));
+      this.clock.setTimer(stopAfterMs, heed);
     }
     await stopped;
   }
 
   /** @internal SIGKILL, now. */
   kill(container: FakeContainer): void {
-    if (container.status.state === ContainerState.CONTAINER_RUNNING && !container.exited) {
-      this.finish(container, 137, false);
-    }
+    if (container.status.state === ContainerState.CONTAINER_RUNNING) this.finish(container, 137, 'SIGKILL');
   }
 
   /** @internal */
@@ -246,13 +368,20 @@ export class FakeRuntime {
 
   private emit(event: RuntimeEvent): void {
     if (this.away) return;
-    for (const listener of this.listeners) listener.push(event);
+    for (const listener of this.listeners) {
+      for (const ms of this.options.eventDelaysMs?.(event) ?? [0]) {
+        if (ms === 0) listener.push(event);
+        else this.clock.setTimer(ms, () => listener.push(event));
+      }
+    }
   }
 
-  private finish(container: FakeContainer, exitCode: number, oom: boolean): void {
+  private finish(container: FakeContainer, exitCode: number, by: 'itself' | 'SIGTERM' | 'SIGKILL', oom = false): void {
     const { status } = container;
+    if (container.exited) return;
     const exitedAt = this.nowNs();
     container.exited = true;
+    this.tell({ what: 'containerExited', containerId: status.id, exitCode, oom, by });
     if (oom) this.emit({ type: 'containerOOM', containerId: status.id });
     this.emit({ type: 'containerExited', containerId: status.id, exitCode, exitedAt });
     const report = (): void => {
@@ -262,7 +391,9 @@ export class FakeRuntime {
       status.reason = oom ? 'OOMKilled' : exitCode === 0 ? 'Completed' : 'Error';
       for (const resolve of container.waiting.splice(0)) resolve();
     };
-    if (this.exitReportLagMs > 0) this.clock.setTimer(this.exitReportLagMs, report);
+    const { exitReportLagMs = 0 } = this.options;
+    const lagMs = typeof exitReportLagMs === 'number' ? exitReportLagMs : exitReportLagMs();
+    if (lagMs > 0) this.clock.setTimer(lagMs, report);
     else report();
   }
 
@@ -284,91 +415,99 @@ export class FakeRuntimeService implements RuntimeService {
   }
 
   async version(options?: CallOptions): Promise<cri.VersionResponse> {
-    await this.fake.call('version', '', [], options);
-    return { version: '0.1.0', runtimeName: 'fake', runtimeVersion: '0', runtimeApiVersion: 'v1' };
+    return this.fake.call('version', '', [], options, async () => {
+      return { version: '0.1.0', runtimeName: 'fake', runtimeVersion: '0', runtimeApiVersion: 'v1' };
+    });
   }
 
   async status(options?: CallOptions): Promise<cri.RuntimeCondition[]> {
-    await this.fake.call('status', '', [], options);
-    return ['RuntimeReady', 'NetworkReady'].map((type) => ({ type, status: true, reason: '', message: '' }));
+    return this.fake.call('status', '', [], options, async () => {
+      return ['RuntimeReady', 'NetworkReady'].map((type) => ({ type, status: true, reason: '', message: '' }));
+    });
   }
 
   async runPodSandbox(config: cri.PodSandboxConfig, runtimeHandler: string, options?: CallOptions): Promise<string> {
     const { fake } = this;
     const metadata = config.metadata;
-    await fake.call('runPodSandbox', metadata?.name ?? '', [config, runtimeHandler], options);
-    if (!metadata) throw fail('INVALID_ARGUMENT', 'RunPodSandbox', 'sandbox config must include metadata');
-    const name = sandboxName(metadata);
-    for (const other of fake.sandboxes.values()) {
-      if (sandboxName(other.config.metadata!) !== name) continue;
-      const message = `failed to reserve sandbox name "${name}": name "${name}" is reserved for "${other.id}"`;
-      throw fail('UNKNOWN', 'RunPodSandbox', message);
-    }
-    const hostNetwork = config.linux?.securityContext?.namespaceOptions?.network === NamespaceMode.NODE;
-    const id = fake.nextId('sandbox');
-    fake.sandboxes.set(id, {
-      id,
-      config,
-      runtimeHandler,
-      createdAt: fake.nowNs(),
-      ip: hostNetwork ? '' : fake.nextAddress(),
-      state: PodSandboxState.SANDBOX_READY,
+    return fake.call('runPodSandbox', metadata?.name ?? '', [config, runtimeHandler], options, async () => {
+      if (!metadata) throw fail('INVALID_ARGUMENT', 'RunPodSandbox', 'sandbox config must include metadata');
+      const name = sandboxName(metadata);
+      for (const other of fake.sandboxes.values()) {
+        if (sandboxName(other.config.metadata!) !== name) continue;
+        const message = `failed to reserve sandbox name "${name}": name "${name}" is reserved for "${other.id}"`;
+        throw fail('UNKNOWN', 'RunPodSandbox', message);
+      }
+      const hostNetwork = config.linux?.securityContext?.namespaceOptions?.network === NamespaceMode.NODE;
+      const id = fake.nextId('sandbox');
+      fake.sandboxes.set(id, {
+        id,
+        config,
+        runtimeHandler,
+        createdAt: fake.nowNs(),
+        ip: hostNetwork ? '' : fake.nextAddress(),
+        state: PodSandboxState.SANDBOX_READY,
+      });
+      fake.tell({ what: 'sandboxStarted', sandbox: metadata, sandboxId: id });
+      return id;
     });
-    return id;
   }
 
   async stopPodSandbox(id: string, options?: CallOptions): Promise<void> {
     const sandbox = this.fake.sandboxes.get(id);
-    await this.fake.call('stopPodSandbox', sandbox?.config.metadata?.name ?? id, [id], options);
-    if (!sandbox) return;
-    await Promise.all(this.fake.containersOf(id).map((c) => this.fake.stop(c, 0)));
-    sandbox.state = PodSandboxState.SANDBOX_NOTREADY;
+    return this.fake.call('stopPodSandbox', sandbox?.config.metadata?.name ?? id, [id], options, async () => {
+      if (!sandbox) return;
+      await Promise.all(this.fake.containersOf(id).map((c) => this.fake.stop(c, 0)));
+      this.fake.sandboxStopped(sandbox);
+    });
   }
 
   async removePodSandbox(id: string, options?: CallOptions): Promise<void> {
     const sandbox = this.fake.sandboxes.get(id);
-    await this.fake.call('removePodSandbox', sandbox?.config.metadata?.name ?? id, [id], options);
-    for (const c of this.fake.containersOf(id)) {
-      this.fake.kill(c);
-      this.fake.containers.delete(c.status.id);
-    }
-    this.fake.sandboxes.delete(id);
+    return this.fake.call('removePodSandbox', sandbox?.config.metadata?.name ?? id, [id], options, async () => {
+      for (const c of this.fake.containersOf(id)) {
+        this.fake.kill(c);
+        this.fake.drop(c);
+      }
+      if (this.fake.sandboxes.delete(id)) this.fake.tell({ what: 'sandboxRemoved', sandboxId: id });
+    });
   }
 
   async podSandboxStatus(id: string, options?: CallOptions): Promise<cri.PodSandboxStatus> {
-    await this.fake.call('podSandboxStatus', id, [id], options);
-    const s = this.findSandbox(id, 'PodSandboxStatus');
-    return {
-      id,
-      metadata: s.config.metadata,
-      state: s.state,
-      createdAt: s.createdAt,
-      network: { ip: s.state === PodSandboxState.SANDBOX_READY ? s.ip : '', additionalIps: [] },
-      linux: { namespaces: { options: s.config.linux?.securityContext?.namespaceOptions } },
-      labels: s.config.labels,
-      annotations: s.config.annotations,
-      runtimeHandler: s.runtimeHandler,
-    };
-  }
-
-  async listPodSandbox(filter: Partial<cri.PodSandboxFilter> = {}, options?: CallOptions): Promise<cri.PodSandbox[]> {
-    await this.fake.call('listPodSandbox', '', [filter], options);
-    return [...this.fake.sandboxes.values()]
-      .filter(
-        (s) =>
-          matchesId(s.id, filter.id) &&
-          (!filter.state || filter.state.state === s.state) &&
-          matchesLabels(s.config.labels, filter.labelSelector),
-      )
-      .map((s) => ({
-        id: s.id,
+    return this.fake.call('podSandboxStatus', id, [id], options, async () => {
+      const s = this.findSandbox(id, 'PodSandboxStatus');
+      return {
+        id,
         metadata: s.config.metadata,
         state: s.state,
         createdAt: s.createdAt,
+        network: { ip: s.state === PodSandboxState.SANDBOX_READY ? s.ip : '', additionalIps: [] },
+        linux: { namespaces: { options: s.config.linux?.securityContext?.namespaceOptions } },
         labels: s.config.labels,
         annotations: s.config.annotations,
         runtimeHandler: s.runtimeHandler,
-      }));
+      };
+    });
+  }
+
+  async listPodSandbox(filter: Partial<cri.PodSandboxFilter> = {}, options?: CallOptions): Promise<cri.PodSandbox[]> {
+    return this.fake.call('listPodSandbox', '', [filter], options, async () => {
+      return [...this.fake.sandboxes.values()]
+        .filter(
+          (s) =>
+            matchesId(s.id, filter.id) &&
+            (!filter.state || filter.state.state === s.state) &&
+            matchesLabels(s.config.labels, filter.labelSelector),
+        )
+        .map((s) => ({
+          id: s.id,
+          metadata: s.config.metadata,
+          state: s.state,
+          createdAt: s.createdAt,
+          labels: s.config.labels,
+          annotations: s.config.annotations,
+          runtimeHandler: s.runtimeHandler,
+        }));
+    });
   }
 
   async createContainer(
@@ -379,110 +518,118 @@ export class FakeRuntimeService implements RuntimeService {
   ): Promise<string> {
     const { fake } = this;
     const metadata = config.metadata;
-    await fake.call('createContainer', metadata?.name ?? '', [sandboxId, config, sandboxConfig], options);
-    if (!metadata) throw fail('INVALID_ARGUMENT', 'CreateContainer', 'container config must include metadata');
-    const sandbox = fake.sandboxes.get(sandboxId);
-    if (!sandbox) {
-      throw fail('NOT_FOUND', 'CreateContainer', `failed to find sandbox id "${sandboxId}": not found`);
-    }
-    if (sandbox.state !== PodSandboxState.SANDBOX_READY) {
-      const message = `failed to get sandbox container task: no running task found: task ${sandboxId} not found: not found`;
-      throw fail('NOT_FOUND', 'CreateContainer', message);
-    }
-    const twin = fake
-      .containersOf(sandboxId)
-      .find((c) => c.config.metadata?.name === metadata.name && c.config.metadata.attempt === metadata.attempt);
-    if (twin) {
-      const name = `${metadata.name}_${sandboxName(sandbox.config.metadata!)}_${metadata.attempt}`;
-      const message = `failed to reserve container name "${name}": name "${name}" is reserved for "${twin.status.id}"`;
-      throw fail('UNKNOWN', 'CreateContainer', message);
-    }
-    const id = fake.nextId(metadata.name);
-    const image = config.image?.image ?? '';
-    fake.containers.set(id, {
-      sandbox,
-      config,
-      behaviour: {},
-      exited: false,
-      waiting: [],
-      status: ContainerStatus.fromPartial({
-        id,
-        metadata,
-        state: ContainerState.CONTAINER_CREATED,
-        createdAt: fake.nowNs(),
-        image: { image },
-        imageRef: fake.images.refOf(image),
-        labels: config.labels,
-        annotations: config.annotations,
-        mounts: config.mounts,
-        logPath: config.logPath && `${sandboxConfig.logDirectory}/${config.logPath}`,
-      }),
+    return fake.call('createContainer', metadata?.name ?? '', [sandboxId, config, sandboxConfig], options, async () => {
+      if (!metadata) throw fail('INVALID_ARGUMENT', 'CreateContainer', 'container config must include metadata');
+      const sandbox = fake.sandboxes.get(sandboxId);
+      if (!sandbox) {
+        throw fail('NOT_FOUND', 'CreateContainer', `failed to find sandbox id "${sandboxId}": not found`);
+      }
+      if (sandbox.state !== PodSandboxState.SANDBOX_READY) {
+        const message = `failed to get sandbox container task: no running task found: task ${sandboxId} not found: not found`;
+        throw fail('NOT_FOUND', 'CreateContainer', message);
+      }
+      const twin = fake
+        .containersOf(sandboxId)
+        .find((c) => c.config.metadata?.name === metadata.name && c.config.metadata.attempt === metadata.attempt);
+      if (twin) {
+        const name = `${metadata.name}_${sandboxName(sandbox.config.metadata!)}_${metadata.attempt}`;
+        const message = `failed to reserve container name "${name}": name "${name}" is reserved for "${twin.status.id}"`;
+        throw fail('UNKNOWN', 'CreateContainer', message);
+      }
+      const id = fake.nextId(metadata.name);
+      const image = config.image?.image ?? '';
+      fake.containers.set(id, {
+        sandbox,
+        config,
+        behaviour: {},
+        exited: false,
+        waiting: [],
+        status: ContainerStatus.fromPartial({
+          id,
+          metadata,
+          state: ContainerState.CONTAINER_CREATED,
+          createdAt: fake.nowNs(),
+          image: { image },
+          imageRef: fake.images.refOf(image),
+          labels: config.labels,
+          annotations: config.annotations,
+          mounts: config.mounts,
+          logPath: config.logPath && `${sandboxConfig.logDirectory}/${config.logPath}`,
+        }),
+      });
+      fake.tell({ what: 'containerCreated', sandboxId, containerId: id, container: metadata });
+      return id;
     });
-    return id;
   }
 
   async startContainer(id: string, options?: CallOptions): Promise<void> {
-    await this.fake.call('startContainer', this.nameOf(id), [id], options);
-    const container = this.find(id, 'StartContainer');
-    const { status, config } = container;
-    if (status.state !== ContainerState.CONTAINER_CREATED) {
-      const message = `failed to set starting state for container "${id}": container is in ${stateName(status.state)} state`;
-      throw fail('UNKNOWN', 'StartContainer', message);
-    }
-    container.behaviour = this.fake.takeBehaviour(config.metadata?.name ?? '');
-    const { startError } = container.behaviour;
-    if (startError === undefined) return this.fake.run(container);
-    Object.assign(status, {
-      state: ContainerState.CONTAINER_EXITED,
-      finishedAt: this.fake.nowNs(),
-      exitCode: 128,
-      reason: 'StartError',
-      message: startError,
+    return this.fake.call('startContainer', this.nameOf(id), [id], options, async () => {
+      const container = this.find(id, 'StartContainer');
+      const { status } = container;
+      if (status.state !== ContainerState.CONTAINER_CREATED) {
+        const message = `failed to set starting state for container "${id}": container is in ${stateName(status.state)} state`;
+        throw fail('UNKNOWN', 'StartContainer', message);
+      }
+      container.behaviour = this.fake.takeBehaviour(container);
+      const { startError } = container.behaviour;
+      if (startError === undefined) return this.fake.run(container);
+      Object.assign(status, {
+        state: ContainerState.CONTAINER_EXITED,
+        finishedAt: this.fake.nowNs(),
+        exitCode: 128,
+        reason: 'StartError',
+        message: startError,
+      });
+      container.exited = true;
+      this.fake.tell({ what: 'containerNotStarted', containerId: id });
+      throw fail('UNKNOWN', 'StartContainer', startError);
     });
-    container.exited = true;
-    throw fail('UNKNOWN', 'StartContainer', startError);
   }
 
   async stopContainer(id: string, timeoutSeconds: number, options?: CallOptions): Promise<void> {
     const container = this.fake.containers.get(id);
-    await this.fake.call('stopContainer', this.nameOf(id), [id, timeoutSeconds], options);
-    if (container) await this.fake.stop(container, timeoutSeconds);
+    return this.fake.call('stopContainer', this.nameOf(id), [id, timeoutSeconds], options, async () => {
+      if (container) await this.fake.stop(container, timeoutSeconds);
+    });
   }
 
   async removeContainer(id: string, options?: CallOptions): Promise<void> {
-    await this.fake.call('removeContainer', this.nameOf(id), [id], options);
-    const container = this.fake.containers.get(id);
-    if (!container) return;
-    await this.fake.stop(container, 0);
-    this.fake.containers.delete(id);
+    return this.fake.call('removeContainer', this.nameOf(id), [id], options, async () => {
+      const container = this.fake.containers.get(id);
+      if (!container) return;
+      await this.fake.stop(container, 0);
+      this.fake.drop(container);
+    });
   }
 
   async listContainers(filter: Partial<cri.ContainerFilter> = {}, options?: CallOptions): Promise<cri.Container[]> {
-    await this.fake.call('listContainers', '', [filter], options);
-    return [...this.fake.containers.values()]
-      .filter(
-        (c) =>
-          matchesId(c.status.id, filter.id) &&
-          matchesId(c.sandbox.id, filter.podSandboxId) &&
-          (!filter.state || filter.state.state === c.status.state) &&
-          matchesLabels(c.config.labels, filter.labelSelector),
-      )
-      .map((c) => ({
-        id: c.status.id,
-        podSandboxId: c.sandbox.id,
-        metadata: c.status.metadata,
-        image: c.status.image,
-        imageRef: c.status.imageRef,
-        state: c.status.state,
-        createdAt: c.status.createdAt,
-        labels: c.config.labels,
-        annotations: c.config.annotations,
-      }));
+    return this.fake.call('listContainers', '', [filter], options, async () => {
+      return [...this.fake.containers.values()]
+        .filter(
+          (c) =>
+            matchesId(c.status.id, filter.id) &&
+            matchesId(c.sandbox.id, filter.podSandboxId) &&
+            (!filter.state || filter.state.state === c.status.state) &&
+            matchesLabels(c.config.labels, filter.labelSelector),
+        )
+        .map((c) => ({
+          id: c.status.id,
+          podSandboxId: c.sandbox.id,
+          metadata: c.status.metadata,
+          image: c.status.image,
+          imageRef: c.status.imageRef,
+          state: c.status.state,
+          createdAt: c.status.createdAt,
+          labels: c.config.labels,
+          annotations: c.config.annotations,
+        }));
+    });
   }
 
   async containerStatus(id: string, options?: CallOptions): Promise<ContainerStatus> {
-    await this.fake.call('containerStatus', this.nameOf(id), [id], options);
-    return { ...this.find(id, 'ContainerStatus').status };
+    return this.fake.call('containerStatus', this.nameOf(id), [id], options, async () => {
+      return { ...this.find(id, 'ContainerStatus').status };
+    });
   }
 
   async updateContainerResources(
@@ -490,13 +637,15 @@ export class FakeRuntimeService implements RuntimeService {
     resources: cri.LinuxContainerResources,
     options?: CallOptions,
   ): Promise<void> {
-    await this.fake.call('updateContainerResources', this.nameOf(id), [id, resources], options);
-    this.find(id, 'UpdateContainerResources');
+    return this.fake.call('updateContainerResources', this.nameOf(id), [id, resources], options, async () => {
+      this.find(id, 'UpdateContainerResources');
+    });
   }
 
   async reopenContainerLog(id: string, options?: CallOptions): Promise<void> {
-    await this.fake.call('reopenContainerLog', this.nameOf(id), [id], options);
-    this.findRunning(id, 'ReopenContainerLog');
+    return this.fake.call('reopenContainerLog', this.nameOf(id), [id], options, async () => {
+      this.findRunning(id, 'ReopenContainerLog');
+    });
   }
 
   async execSync(
@@ -505,48 +654,53 @@ export class FakeRuntimeService implements RuntimeService {
     timeoutSeconds: number,
     options?: CallOptions,
   ): Promise<ExecSyncResult> {
-    await this.fake.call('execSync', this.nameOf(id), [id, command, timeoutSeconds], options);
-    const { behaviour } = this.findRunning(id, 'ExecSync');
-    const result = behaviour.exec?.(command) ?? {};
-    const { afterMs = 0 } = result;
-    if (timeoutSeconds > 0 && afterMs > timeoutSeconds * 1000) {
-      await this.fake.clock.sleep(timeoutSeconds * 1000, options?.signal);
-      const message = `failed to exec in container: timeout ${timeoutSeconds}s exceeded: context deadline exceeded`;
-      throw fail('DEADLINE_EXCEEDED', 'ExecSync', message);
-    }
-    if (afterMs > 0) await this.fake.clock.sleep(afterMs, options?.signal);
-    if (result.error !== undefined) throw fail('UNKNOWN', 'ExecSync', result.error);
-    return {
-      stdout: new TextEncoder().encode(result.stdout ?? ''),
-      stderr: new TextEncoder().encode(result.stderr ?? ''),
-      exitCode: result.exitCode ?? 0,
-    };
+    return this.fake.call('execSync', this.nameOf(id), [id, command, timeoutSeconds], options, async () => {
+      const { behaviour } = this.findRunning(id, 'ExecSync');
+      const result = behaviour.exec?.(command) ?? {};
+      const { afterMs = 0 } = result;
+      if (timeoutSeconds > 0 && afterMs > timeoutSeconds * 1000) {
+        await this.fake.clock.sleep(timeoutSeconds * 1000, options?.signal);
+        const message = `failed to exec in container: timeout ${timeoutSeconds}s exceeded: context deadline exceeded`;
+        throw fail('DEADLINE_EXCEEDED', 'ExecSync', message);
+      }
+      if (afterMs > 0) await this.fake.clock.sleep(afterMs, options?.signal);
+      if (result.error !== undefined) throw fail('UNKNOWN', 'ExecSync', result.error);
+      return {
+        stdout: new TextEncoder().encode(result.stdout ?? ''),
+        stderr: new TextEncoder().encode(result.stderr ?? ''),
+        exitCode: result.exitCode ?? 0,
+      };
+    });
   }
 
   async exec(request: cri.ExecRequest, options?: CallOptions): Promise<string> {
-    await this.fake.call('exec', this.nameOf(request.containerId), [request], options);
-    this.findRunning(request.containerId, 'Exec');
-    return `http://127.0.0.1:1/exec/${request.containerId}`;
+    return this.fake.call('exec', this.nameOf(request.containerId), [request], options, async () => {
+      this.findRunning(request.containerId, 'Exec');
+      return `http://127.0.0.1:1/exec/${request.containerId}`;
+    });
   }
 
   async attach(request: cri.AttachRequest, options?: CallOptions): Promise<string> {
-    await this.fake.call('attach', this.nameOf(request.containerId), [request], options);
-    this.findRunning(request.containerId, 'Attach');
-    return `http://127.0.0.1:1/attach/${request.containerId}`;
+    return this.fake.call('attach', this.nameOf(request.containerId), [request], options, async () => {
+      this.findRunning(request.containerId, 'Attach');
+      return `http://127.0.0.1:1/attach/${request.containerId}`;
+    });
   }
 
   async portForward(request: cri.PortForwardRequest, options?: CallOptions): Promise<string> {
-    await this.fake.call('portForward', request.podSandboxId, [request], options);
-    this.findSandbox(request.podSandboxId, 'PortForward');
-    return `http://127.0.0.1:1/portforward/${request.podSandboxId}`;
+    return this.fake.call('portForward', request.podSandboxId, [request], options, async () => {
+      this.findSandbox(request.podSandboxId, 'PortForward');
+      return `http://127.0.0.1:1/portforward/${request.podSandboxId}`;
+    });
   }
 
   async listContainerStats(
     filter: Partial<cri.ContainerStatsFilter> = {},
     options?: CallOptions,
   ): Promise<cri.ContainerStats[]> {
-    await this.fake.call('listContainerStats', '', [filter], options);
-    return [];
+    return this.fake.call('listContainerStats', '', [filter], options, async () => {
+      return [];
+    });
   }
 
   events(signal: AbortSignal): AsyncIterable<RuntimeEvent> {
@@ -601,8 +755,9 @@ export class FakeImageService implements ImageService {
   }
 
   async imageStatus(image: string, options?: CallOptions): Promise<Image | undefined> {
-    await this.fake.call('imageStatus', image, [image], options);
-    return this.find(image);
+    return this.fake.call('imageStatus', image, [image], options, async () => {
+      return this.find(image);
+    });
   }
 
   async pullImage(
@@ -610,24 +765,30 @@ export class FakeImageService implements ImageService {
     sandboxConfig: cri.PodSandboxConfig | undefined,
     options?: CallOptions,
   ): Promise<string> {
-    await this.fake.call('pullImage', image, [image, sandboxConfig], options);
-    return this.find(image)?.id ?? this.add(image);
+    return this.fake.call('pullImage', image, [image, sandboxConfig], options, async () => {
+      const id = this.find(image)?.id ?? this.add(image);
+      this.fake.tell({ what: 'imagePulled', image });
+      return id;
+    });
   }
 
   async listImages(options?: CallOptions): Promise<Image[]> {
-    await this.fake.call('listImages', '', [], options);
-    return [...this.present.values()];
+    return this.fake.call('listImages', '', [], options, async () => {
+      return [...this.present.values()];
+    });
   }
 
   async removeImage(image: string, options?: CallOptions): Promise<void> {
-    await this.fake.call('removeImage', image, [image], options);
-    const found = this.find(image);
-    if (found) this.present.delete(found.id);
+    return this.fake.call('removeImage', image, [image], options, async () => {
+      const found = this.find(image);
+      if (found) this.present.delete(found.id);
+    });
   }
 
   async imageFsInfo(options?: CallOptions): Promise<cri.FilesystemUsage[]> {
-    await this.fake.call('imageFsInfo', '', [], options);
-    return [];
+    return this.fake.call('imageFsInfo', '', [], options, async () => {
+      return [];
+    });
   }
 
   private find(image: string): Image | undefined {
