@@ -69,7 +69,12 @@ const DIFFERENCES: readonly Difference[] = [
   {
     why: 'The start of a container is reported when it happens, not when all have been started.',
     traces: ['never-one-fails', 'two-containers-one-unready', 'probe-timeouts', 'sidecar', 'sidecar-job'],
-    extraStates: /^False ContainersNotReady containers with unready status: \[[a-z ]+\]$/,
+    extraStates: /^(True|False ContainersNotReady containers with unready status: \[[a-z ]+\])$/,
+  },
+  {
+    why: 'The first check comes as soon as the container runs, when its server may not listen yet.',
+    traces: ['liveness-http-twice'],
+    extraEvents: /^Warning Unhealthy \S+ Liveness probe failed: Get .*: connection refused$/,
   },
   {
     why: 'The next container is created while an init container still runs, so that it can start at once.',
