@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, inject, test } from 'vitest';
 import { instanceLayout } from '../../src/lib/instance.ts';
+import { eventually } from './harness/eventually.ts';
 import { leftoversOf } from './harness/leftovers.ts';
 import { podManifest, sh, WAIT } from './harness/manifests.ts';
 import { type ProcessResult, runProcess } from './harness/run-process.ts';
@@ -40,19 +41,37 @@ describe('kubelette run', () => {
         ],
       }),
     );
+    const child = spawn(kubelette, [...args, '--no-detach'], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const exited = once(child, 'exit');
     try {
-      const child = spawn(kubelette, args, { stdio: ['ignore', 'pipe', 'pipe'] });
       let output = '';
       for (const stream of [child.stdout, child.stderr]) {
         stream.setEncoding('utf8').on('data', (chunk: string) => {
           output += chunk;
         });
       }
-      await expect.poll(() => output, { timeout: 30_000 }).toMatch(/ready/i);
-      for (const part of ['first', 'busybox:1.36', 'app']) expect(output).toContain(part);
+      await eventually(() => expect(output).toContain('web: Ready.'), 30_000);
+      for (const part of ['web/first: running', 'web/first: done', 'busybox:1.36', 'readiness probe succeeded']) {
+        expect(output).toContain(part);
+      }
       child.kill('SIGINT');
-      await once(child, 'exit');
+      expect((await exited)[0]).toBe(130);
       expect(existsSync(instanceLayout(rootDir).agentFile)).toBe(false);
+    } finally {
+      child.kill('SIGKILL');
+      await exited;
+      await down(rootDir);
+    }
+  });
+
+  test('returns at Ready where the output is no terminal, and leaves the node running', async () => {
+    const { args, rootDir } = start('stays', podManifest('stays', { containers: [sh('app', WAIT)] }));
+    try {
+      const { code, stdout } = await runProcess(kubelette, args);
+      expect(code).toBe(0);
+      expect(stdout).toContain('stays: Ready.');
+      const pods = await runProcess(kubelette, ['get', '--root-dir', rootDir, 'pods']);
+      expect(pods.stdout).toMatch(/^stays +1\/1 +Running +0 /m);
     } finally {
       await down(rootDir);
     }
