@@ -2,12 +2,12 @@ import { writeFile } from 'node:fs/promises';
 import type { Pod } from '../../api/generated/types.ts';
 import { errnoOf } from '../../lib/errors.ts';
 import type { InstanceLayout } from '../../lib/instance.ts';
+import { parseIPv4 } from '../../lib/ipv4.ts';
+import { isMissing, type RunNft, runNft } from '../../lib/nft.ts';
 import type { HostPortManager } from '../ports.ts';
 import type { SandboxRuntimeStatus } from '../runtime-status.ts';
 import { type Elements, elementChanges, hostPortElements, parseElements } from './host-port-elements.ts';
 import { hostPortsOf } from './host-ports.ts';
-import { parseIPv4 } from './ipv4.ts';
-import { isMissing, type RunNft, runNft } from './nft.ts';
 
 const NONE: Elements = new Map();
 

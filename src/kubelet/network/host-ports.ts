@@ -1,5 +1,5 @@
 import type { Pod } from '../../api/generated/types.ts';
-import { parseIPv4 } from './ipv4.ts';
+import { parseIPv4 } from '../../lib/ipv4.ts';
 
 /** A port of the host that a pod asks for. */
 export interface HostPort {

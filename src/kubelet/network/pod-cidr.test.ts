@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { UserError } from '../../lib/errors.ts';
 import { instanceLayout } from '../../lib/instance.ts';
-import { formatCidr, overlaps, parseCidr, parseIPv4 } from './ipv4.ts';
+import { formatCidr, overlaps, parseCidr, parseIPv4 } from '../../lib/ipv4.ts';
 import { defaultPodCIDR, parseRoutes, type Route, resolvePodCIDR } from './pod-cidr.ts';
 
 const net = (text: string) => parseCidr(text)!;

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { UserError } from '../../lib/errors.ts';
 import { DEFAULT_ROOT_DIR, type InstanceLayout } from '../../lib/instance.ts';
-import { type Cidr, cidr, formatCidr, overlaps, parseCidr } from './ipv4.ts';
+import { type Cidr, cidr, formatCidr, overlaps, parseCidr } from '../../lib/ipv4.ts';
 
 /** One of the host's routes. */
 export interface Route {

@@ -1,8 +1,8 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { errnoOf, messageOf, UserError } from '../../lib/errors.ts';
 import type { InstanceLayout } from '../../lib/instance.ts';
+import { isMissing, type RunNft, runCommand, runNft } from '../../lib/nft.ts';
 import { MAPS } from './host-port-elements.ts';
-import { isMissing, type RunNft, runCommand, runNft } from './nft.ts';
 
 const IP_FORWARD = '/proc/sys/net/ipv4/ip_forward';
 

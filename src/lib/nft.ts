@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { errnoOf, UserError } from '../../lib/errors.ts';
+import { errnoOf, UserError } from './errors.ts';
 
 /** nft and ip are in sbin, which a user's PATH may lack. */
 const PATH = `${process.env.PATH ?? ''}:/usr/sbin:/sbin:/usr/bin:/bin`;
