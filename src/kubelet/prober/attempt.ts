@@ -8,6 +8,8 @@ export interface Attempt {
   readonly output: string;
   /** The failure rests on our own clock (a time-out, or a peer that lost patience with us), not on an answer. */
   readonly ownTime?: boolean;
+  /** The failure is a refused connection: nobody listens there (yet). */
+  readonly refused?: boolean;
 }
 
 export interface AttemptInput {

@@ -12,6 +12,8 @@ import { joinHostPort, resolvePort } from './probe-target.ts';
 const VERSION = '1.36';
 const MAX_REDIRECTS = 10;
 
+type FailureCause = 'timedOut' | 'lost' | 'refused' | 'other';
+
 export interface HttpGetRequest {
   readonly url: string;
   /** In order, names as they are sent; `Host` is among them. */
@@ -22,7 +24,7 @@ export type HttpGetResult =
   /** `body` holds at most 10 KiB. */
   | { readonly kind: 'answer'; readonly status: number; readonly body: string }
   /** No answer. `timedOut`: by our own clock; `lost`: the peer ended the connection before it answered. */
-  | { readonly kind: 'failure'; readonly words: string; readonly cause: 'timedOut' | 'lost' | 'other' }
+  | { readonly kind: 'failure'; readonly words: string; readonly cause: FailureCause }
   /** A status came, but its body did not arrive whole. */
   | { readonly kind: 'body'; readonly words: string };
 
@@ -130,9 +132,10 @@ function getOnce(
     };
     const onError = (error: Error): void => {
       const words = connected ? readWords(error, local, address) : dialWords(error, host, address);
-      const lost = connected && errnoOf(error) === 'ECONNRESET';
+      const cause = connected && errnoOf(error) === 'ECONNRESET' ? 'lost' : 'other';
+      const refused = !connected && errnoOf(error) === 'ECONNREFUSED';
       if (answer) finish({ kind: 'body', words: words === 'EOF' ? 'unexpected EOF' : words });
-      else finish(failure(where + words, lost ? 'lost' : 'other'));
+      else finish(failure(where + words, refused ? 'refused' : cause));
     };
 
     const timer = timeoutMs === undefined ? undefined : clock.setTimer(Math.max(0, timeoutMs), onTimeout);
@@ -190,6 +193,6 @@ function readWords(error: Error, local: string, address: string): string {
   return brokenWords(error, local, address);
 }
 
-function failure(words: string, cause: 'timedOut' | 'lost' | 'other' = 'other'): Exclude<HttpGetResult, Answer> {
+function failure(words: string, cause: FailureCause = 'other'): Exclude<HttpGetResult, Answer> {
   return { kind: 'failure', words, cause };
 }

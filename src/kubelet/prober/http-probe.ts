@@ -9,7 +9,12 @@ export async function httpProbe(action: HTTPGetAction, input: AttemptInput, cloc
   const result = await httpGet(request, input.timeoutMs, input.signal, clock);
   switch (result.kind) {
     case 'failure':
-      return { outcome: 'failure', output: result.words, ownTime: result.cause !== 'other' };
+      return {
+        outcome: 'failure',
+        output: result.words,
+        ownTime: result.cause === 'timedOut' || result.cause === 'lost',
+        refused: result.cause === 'refused',
+      };
     case 'body':
       return { outcome: 'error', output: result.words };
     case 'answer':

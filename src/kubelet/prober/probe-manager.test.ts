@@ -89,6 +89,35 @@ describe('ProbeManager', () => {
     expect(times()).toEqual([250, 1100, 2100]);
   });
 
+  it('looks again soon, and counts nothing, while a container that has just started does not listen yet', async () => {
+    answer = () => (clock.monotonic() < 60 ? { outcome: 'failure', output: 'refused', refused: true } : ok);
+    const manager = newManager();
+    const pod = podWith({ readinessProbe: { tcpSocket: { port: 80 }, periodSeconds: 1 } });
+    manager.syncPod(pod, observed(running('a', EPOCH)), false);
+    await clock.advance(2500);
+    expect(times()).toEqual([0, 5, 15, 35, 75, 1000, 2000]);
+    expect(events).toEqual([]);
+    expect(verdicts).toEqual(['u c0 readiness success']);
+    expect(manager.records('u')[0]!.results).toHaveLength(3);
+  });
+
+  it('counts a refused connection once a container has had a second to listen', async () => {
+    answer = () => ({ outcome: 'failure', output: 'refused', refused: true });
+    const manager = newManager();
+    const pod = podWith({ livenessProbe: { tcpSocket: { port: 80 }, periodSeconds: 1, failureThreshold: 2 } });
+    manager.syncPod(pod, observed(running('a', EPOCH)), false);
+    await clock.advance(999);
+    expect(events).toEqual([]);
+    await clock.advance(1);
+    expect(events).toEqual(['Warning Unhealthy c0 Liveness probe failed: refused']);
+    expect(verdicts).toEqual([]);
+    await clock.advance(1000);
+    expect(times().slice(-2)).toEqual([1000, 2000]);
+    expect(verdicts).toEqual(['u c0 liveness failure']);
+    manager.removePod('u');
+    expect(clock.pendingTimers).toBe(0);
+  });
+
   it('does nothing more when the same observation comes again', async () => {
     const manager = newManager();
     const pod = podWith({ readinessProbe: { exec, periodSeconds: 1 } });

@@ -41,6 +41,31 @@ const OVERLAP_MS = 50;
 const ROUNDING = 1e-6;
 
 /**
+ * A container that runs for less than this may not listen yet. The kubelet, whose first check comes at a random moment of the first
+ * period, mostly misses that; we, who come at once, would take it for a failure. So a refused connection then counts for nothing.
+ */
+const STARTING_MS = 1000;
+const FIRST_RETRY_MS = 5;
+const LAST_RETRY_MS = 80;
+
+/**
+ * When to look again at a container that starts and has refused a connection; undefined once it has had its time and the refusal
+ * counts. `onGrid`: this is its first check that counts, and the grid begins with it.
+ * @param startedAt monotonic ms
+ * @param refusals how often it has refused so far, this time included
+ */
+export function retryWhileStarting(
+  startedAt: number,
+  refusals: number,
+  now: number,
+): { readonly at: number; readonly onGrid: boolean } | undefined {
+  const end = startedAt + STARTING_MS;
+  if (now >= end) return undefined;
+  const at = now + Math.min(FIRST_RETRY_MS * 2 ** (refusals - 1), LAST_RETRY_MS);
+  return at < end ? { at, onGrid: false } : { at: end, onGrid: true };
+}
+
+/**
  * When to check next, in monotonic ms: the first instant of the grid after `lastDue` that has not passed yet. What fell due
  * while a check was still running is skipped, never made up for.
  * @param lastDue the grid instant of the check before; undefined when there was none

@@ -4,7 +4,7 @@ import type { Logger } from '../../lib/logger.ts';
 import type { EventRecorder, ProbeRecord, ProbeResult, ProbeType, ProbeVerdict } from '../ports.ts';
 import { type Attempt, failedByLag, type Prober } from './attempt.ts';
 import type { LoopLag } from './loop-lag.ts';
-import { gridOrigin, nextCheckAt, type ProbeSettings, probeSettings } from './probe-schedule.ts';
+import { gridOrigin, nextCheckAt, type ProbeSettings, probeSettings, retryWhileStarting } from './probe-schedule.ts';
 import { initialProbeState, nextProbeState, type ProbeState } from './probe-state.ts';
 
 /** How many results of a probe are kept. */
@@ -44,6 +44,8 @@ export class ProbeWorker {
   private results: ProbeResult[] = [];
   private begun = false;
   private origin = 0;
+  private startedAt = 0;
+  private refusals = 0;
   private lastDue: number | undefined;
   private nextDue: number | undefined;
   private timer: Timer | undefined;
@@ -102,6 +104,7 @@ export class ProbeWorker {
     if (this.begun || this.state.resting || this.stopped.signal.aborted) return;
     this.begun = true;
     const now = this.deps.clock.monotonic();
+    this.startedAt = startedAt;
     this.origin = gridOrigin(startedAt, this.settings, gateOpenedAt);
     // Seen only after its first check was due: check now, and then in its rhythm.
     const first = onGrid ? nextCheckAt(this.origin, this.settings.periodMs, undefined, now) : this.origin;
@@ -116,8 +119,13 @@ export class ProbeWorker {
   }
 
   private schedule(due: number, now: number): void {
-    this.nextDue = due;
-    this.timer = this.deps.clock.setTimer(Math.max(0, due - now), () => {
+    this.lookAt(due, now, due);
+  }
+
+  /** @param due the instant of the grid that this check is for */
+  private lookAt(at: number, now: number, due: number): void {
+    this.nextDue = at;
+    this.timer = this.deps.clock.setTimer(Math.max(0, at - now), () => {
       this.lastDue = due;
       this.nextDue = undefined;
       this.check().catch((error: unknown) => {
@@ -143,6 +151,12 @@ export class ProbeWorker {
       const lagMs = endLag();
       if (this.stopped.signal.aborted) return;
       if (attempt.outcome === 'error' && tries < MAX_ATTEMPTS) continue;
+      if (attempt.refused) {
+        const now = clock.monotonic();
+        const retry = retryWhileStarting(this.startedAt, ++this.refusals, now);
+        if (retry?.onGrid) this.origin = retry.at;
+        if (retry) return this.lookAt(retry.at, now, retry.onGrid ? retry.at : this.lastDue!);
+      }
       this.take(attempt, this.judge(attempt, at, clock.monotonic() - begun, lagMs));
       return;
     }

@@ -1,6 +1,7 @@
 import { connect } from 'node:net';
 import type { TCPSocketAction } from '../../api/generated/types.ts';
 import type { Clock } from '../../lib/clock.ts';
+import { errnoOf } from '../../lib/errors.ts';
 import type { Attempt, AttemptInput } from './attempt.ts';
 import { dialWords } from './dial-words.ts';
 import { joinHostPort, resolvePort } from './probe-target.ts';
@@ -25,6 +26,9 @@ export function tcpProbe(action: TCPSocketAction, input: AttemptInput, clock: Cl
     input.signal.addEventListener('abort', onAbort, { once: true });
     socket.once('connect', () => finish({ outcome: 'success', output: '' }));
     // Stays attached: a reset that arrives after the end must not become an uncaught error.
-    socket.on('error', (error) => finish({ outcome: 'failure', output: dialWords(error, host, address) }));
+    socket.on('error', (error) => {
+      const refused = errnoOf(error) === 'ECONNREFUSED';
+      finish({ outcome: 'failure', output: dialWords(error, host, address), refused });
+    });
   });
 }
