@@ -134,7 +134,7 @@ class Timeline {
   private readonly children: ReturnType<typeof spawn>[] = [];
   private readonly waiters = new Set<() => void>();
   private failure: Error | undefined;
-  private readonly shownEvents = new Set<string>();
+  private readonly eventCounts = new Map<string, number>();
 
   constructor(tool: Tool) {
     this.follow(tool, 'pods', (text) => this.onPod(text));
@@ -187,16 +187,15 @@ class Timeline {
     line(`${styleText('bold', name!.padEnd(10))} ${shown}  ${dim(meaning(name!, before, row))}`);
   }
 
+  /** An event that happens again is one event with a higher count, which the watch shows as one more line. */
   private onEvent(text: string): void {
-    const match = /^(.*?)\s{2,}(Normal|Warning)\s+(\S+)\s+pod\/(\S+)\s+(.*)$/.exec(text);
+    const match = /\s(Normal|Warning)\s+(\S+)\s+pod\/(\S+)\s+(.*)$/.exec(text);
     if (!match) return;
-    const [, seen, type, reason, pod, message] = match;
-    const count = /\(x(\d+)/.exec(seen!)?.[1] ?? '1';
-    const key = `${pod} ${reason} ${message} ${count}`;
-    if (this.shownEvents.has(key)) return;
-    this.shownEvents.add(key);
-    const times = count === '1' ? '' : ` (${count} times)`;
-    const words = `${reason}: ${message!.trim()}${times}`;
+    const [, type, reason, pod, message] = match;
+    const key = `${pod} ${reason} ${message}`;
+    const times = (this.eventCounts.get(key) ?? 0) + 1;
+    this.eventCounts.set(key, times);
+    const words = `${reason}: ${message!.trim()}${times > 1 ? ` (${times} times now)` : ''}`;
     line(`${dim(pod!.padEnd(10))} ${type === 'Warning' ? styleText('red', words) : dim(words)}`);
   }
 }
