@@ -1,6 +1,7 @@
 import type { ApiServer } from '../apiserver/api-server.ts';
 import type { RuntimeConnection } from '../cri/cri-client.ts';
 import { PodConfigFactory } from '../kubelet/container/container-config-factory.ts';
+import { apiLinkedServices } from '../kubelet/container/service-env.ts';
 import { ApiEventRecorder } from '../kubelet/events/event-recorder.ts';
 import { RuntimeContainerGC } from '../kubelet/gc/container-gc.ts';
 import { LogRotation } from '../kubelet/gc/log-rotation.ts';
@@ -27,6 +28,8 @@ export interface KubeletAssembly {
   readonly nodeIP: string;
   readonly podCIDR: string;
   readonly resolvConf: string;
+  readonly clusterDNS: readonly string[];
+  readonly clusterDomain: string;
   readonly maxContainerRestartPeriodSeconds: number;
   /** Where the kubelet's own HTTPS server listens. */
   readonly listenHost: string;
@@ -87,6 +90,8 @@ export async function assembleKubelet(given: KubeletAssembly): Promise<{
     podLogsDir: layout.podLogsDir,
     cgroupParent: layout.cgroupParent,
     resolvConf: given.resolvConf,
+    clusterDNS: given.clusterDNS,
+    clusterDomain: given.clusterDomain,
     memoryCapacityBytes: node.memoryBytes,
   };
   const capacity = { cpuMillis: node.cpus * 1000, memoryBytes: node.memoryBytes };
@@ -100,7 +105,7 @@ export async function assembleKubelet(given: KubeletAssembly): Promise<{
     probes,
     hooks: new DefaultHookRunner({ runtime, clock }),
     volumes,
-    configs: new PodConfigFactory({ settings, capacity, objects, images, mounter }),
+    configs: new PodConfigFactory({ settings, capacity, objects, images, mounter, services: apiLinkedServices(client) }),
     hostPorts: new NftHostPortManager(layout),
     gc: new RuntimeContainerGC({ runtime, settings, clock }),
     recorder,

@@ -112,6 +112,8 @@ export async function startAgent(options: AgentOptions, deps: AgentDeps): Promis
       nodeIP: hostAddress(),
       podCIDR,
       resolvConf,
+      clusterDNS: [],
+      clusterDomain: 'cluster.local',
       maxContainerRestartPeriodSeconds: options.maxContainerRestartPeriodSeconds,
       listenHost: LOOPBACK,
       apiServer,

@@ -14,6 +14,10 @@ export interface NodeSettings {
   readonly cgroupParent: string;
   /** The file that dnsPolicy Default copies. */
   readonly resolvConf: string;
+  /** Addresses of the cluster's DNS; while there is none, dnsPolicy ClusterFirst is as Default. */
+  readonly clusterDNS: readonly string[];
+  /** Such as `cluster.local`. */
+  readonly clusterDomain: string;
   readonly memoryCapacityBytes: number;
 }
 

@@ -1,15 +1,15 @@
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Container, Pod, VolumeMount } from '../../api/generated/types.ts';
-import type { ContainerConfig, DNSConfig, Mount, PodSandboxConfig } from '../../cri/generated/cri.ts';
+import type { ContainerConfig, Mount, PodSandboxConfig } from '../../cri/generated/cri.ts';
 import type { ImageService } from '../../cri/runtime-service.ts';
 import { errnoOf, isAbort, messageOf } from '../../lib/errors.ts';
+import { parseResolvConf, type ResolvConf } from '../../lib/resolv-conf.ts';
 import type { ContainerConfigFactory, MountedVolumes, NodeSettings, Outcome } from '../ports.ts';
 import type { ConfigObjects } from '../volumes/config-objects.ts';
 import type { Mounter } from '../volumes/mounter.ts';
 import { etcHostsFile, subPathTarget, terminationMessageFile } from '../volumes/pod-dirs.ts';
 import { bindSubPath } from '../volumes/sub-path.ts';
-import { parseResolvConf } from './dns-config.ts';
 import { expandStrictly } from './expand-variables.ts';
 import { fileMount, generateContainerConfig, volumeMount } from './generate-container-config.ts';
 import { generateSandboxConfig, podLogDir } from './generate-sandbox-config.ts';
@@ -17,6 +17,7 @@ import { hostsFile } from './hosts-file.ts';
 import { resolveEnv } from './resolve-env.ts';
 import type { NodeCapacity } from './resource-field-ref.ts';
 import { needsImageUser, nonRootViolation } from './security-context.ts';
+import { type LinkedServices, serviceEnvironment } from './service-env.ts';
 
 const ETC_HOSTS = '/etc/hosts';
 
@@ -29,6 +30,7 @@ export class PodConfigFactory implements ContainerConfigFactory {
   private readonly objects: ConfigObjects;
   private readonly images: Pick<ImageService, 'imageStatus'>;
   private readonly mounter: Mounter;
+  private readonly services: LinkedServices;
 
   constructor(options: {
     readonly settings: NodeSettings;
@@ -36,12 +38,14 @@ export class PodConfigFactory implements ContainerConfigFactory {
     readonly objects: ConfigObjects;
     readonly images: Pick<ImageService, 'imageStatus'>;
     readonly mounter: Mounter;
+    readonly services: LinkedServices;
   }) {
     this.settings = options.settings;
     this.capacity = options.capacity;
     this.objects = options.objects;
     this.images = options.images;
     this.mounter = options.mounter;
+    this.services = options.services;
   }
 
   async sandboxConfig(pod: Pod, attempt: number): Promise<PodSandboxConfig> {
@@ -57,7 +61,9 @@ export class PodConfigFactory implements ContainerConfigFactory {
       if (violation !== undefined) throw new Error(violation);
       const { nodeName, hostIP, memoryCapacityBytes } = this.settings;
       const fields = { nodeName, hostIP, podIPs: input.podIPs };
-      const env = await resolveEnv(pod, container, { objects: this.objects, fields, capacity: this.capacity });
+      const { objects, capacity } = this;
+      const serviceEnv = serviceEnvironment(await this.services(pod));
+      const env = await resolveEnv(pod, container, { objects, fields, capacity, serviceEnv });
       const mounts = await this.mounts(input, env);
       await this.makeLogDir(pod, container);
       const config = generateContainerConfig({
@@ -154,7 +160,7 @@ export class PodConfigFactory implements ContainerConfigFactory {
     return { uid: image?.uid?.value, username: image?.username ?? '' };
   }
 
-  private async hostDNS(): Promise<DNSConfig> {
+  private async hostDNS(): Promise<ResolvConf> {
     return parseResolvConf(await readFile(this.settings.resolvConf, 'utf8'));
   }
 }

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { parseResolvConf } from './dns-config.ts';
+import { parseResolvConf } from '../../lib/resolv-conf.ts';
 
 /** The host's own, and the one with the real servers that systemd-resolved keeps beside its stub. */
 const HOST = '/etc/resolv.conf';

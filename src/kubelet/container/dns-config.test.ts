@@ -1,57 +1,60 @@
 import { expect, test } from 'vitest';
 import type { Pod, PodSpec } from '../../api/generated/types.ts';
 import { defaultResolvConf } from './default-resolv-conf.ts';
-import { parseResolvConf, podDNSConfig } from './dns-config.ts';
+import { podDNSConfig } from './dns-config.ts';
 
-const pod = (spec: Partial<PodSpec>): Pod => ({ metadata: { name: 'p' }, spec: { containers: [], ...spec } });
+const pod = (spec: Partial<PodSpec>): Pod => ({
+  metadata: { name: 'p', namespace: 'shop' },
+  spec: { containers: [], ...spec },
+});
 const host = { servers: ['192.0.2.53'], searches: ['example.com'], options: ['ndots:2', 'rotate'] };
+const settings = { clusterDNS: ['10.96.0.10'], clusterDomain: 'cluster.local' };
+const cluster = {
+  servers: ['10.96.0.10'],
+  searches: ['shop.svc.cluster.local', 'svc.cluster.local', 'cluster.local', 'example.com'],
+  options: ['ndots:5'],
+};
 
-test('a resolv.conf', () => {
-  const text = `# comment
-; another
-  nameserver   192.0.2.53
-nameserver 192.0.2.54
-nameserver
-domain ignored.example
-search old.example
-search a.example. . b.example a.example
-options ndots:1 rotate
-options ndots:5
-`;
-  expect(parseResolvConf(text)).toEqual({
-    servers: ['192.0.2.53', '192.0.2.54'],
-    searches: ['a.example', '.', 'b.example'],
-    options: ['ndots:5', 'rotate'],
-  });
-  expect(parseResolvConf('')).toEqual({ servers: [], searches: [], options: [] });
+test.each<[string, PodSpec['dnsPolicy'], boolean, object]>([
+  ["the host's", 'Default', false, host],
+  ["the cluster's", 'ClusterFirst', false, cluster],
+  ["the host's", 'ClusterFirst', true, host],
+  ["the cluster's", 'ClusterFirstWithHostNet', true, cluster],
+  ["the cluster's", 'ClusterFirstWithHostNet', false, cluster],
+  ['nothing', 'None', false, { servers: [], searches: [], options: [] }],
+])('%s: %s, hostNetwork %s', (_, dnsPolicy, hostNetwork, config) => {
+  expect(podDNSConfig(pod({ dnsPolicy, hostNetwork }), host, settings)).toEqual(config);
 });
 
-test.each<[PodSpec['dnsPolicy'] & string]>([['Default'], ['ClusterFirst'], ['ClusterFirstWithHostNet']])(
-  "%s has the host's",
-  (dnsPolicy) => {
-    expect(podDNSConfig(pod({ dnsPolicy }), host)).toEqual(host);
-  },
-);
+test("without a cluster DNS it is the host's", () => {
+  for (const dnsPolicy of ['ClusterFirst', 'ClusterFirstWithHostNet'] as const) {
+    expect(podDNSConfig(pod({ dnsPolicy }), host, { ...settings, clusterDNS: [] })).toEqual(host);
+  }
+});
 
-test('None has only its own', () => {
+test("None has only the pod's own", () => {
   const dnsConfig = { nameservers: ['192.0.2.1'], searches: ['s'], options: [{ name: 'ndots', value: '3' }] };
-  expect(podDNSConfig(pod({ dnsPolicy: 'None', dnsConfig }), host)).toEqual({
+  expect(podDNSConfig(pod({ dnsPolicy: 'None', dnsConfig }), host, settings)).toEqual({
     servers: ['192.0.2.1'],
     searches: ['s'],
     options: ['ndots:3'],
   });
 });
 
-test("dnsConfig comes on top of the host's, nothing twice", () => {
+test('dnsConfig comes on top, nothing twice, three servers at most', () => {
   const dnsConfig = {
-    nameservers: ['192.0.2.53', '192.0.2.1'],
+    nameservers: ['192.0.2.53', '192.0.2.1', '192.0.2.2', '192.0.2.3'],
     searches: ['example.com', 's'],
     options: [{ name: 'ndots', value: '3' }, { name: 'edns0' }],
   };
-  expect(podDNSConfig(pod({ dnsPolicy: 'Default', dnsConfig }), host)).toEqual({
-    servers: ['192.0.2.53', '192.0.2.1'],
+  expect(podDNSConfig(pod({ dnsPolicy: 'Default', dnsConfig }), host, settings)).toEqual({
+    servers: ['192.0.2.53', '192.0.2.1', '192.0.2.2'],
     searches: ['example.com', 's'],
     options: ['ndots:3', 'rotate', 'edns0'],
+  });
+  expect(podDNSConfig(pod({ dnsPolicy: 'ClusterFirst', dnsConfig }), host, settings)).toMatchObject({
+    searches: [...cluster.searches, 's'],
+    options: ['ndots:3', 'edns0'],
   });
 });
 

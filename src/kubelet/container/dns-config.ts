@@ -1,44 +1,41 @@
 import type { Pod, PodDNSConfigOption } from '../../api/generated/types.ts';
 import type { DNSConfig } from '../../cri/generated/cri.ts';
+import { mergeResolverOptions, type ResolvConf } from '../../lib/resolv-conf.ts';
+import type { NodeSettings } from '../ports.ts';
 
-/** What a `resolv.conf` says, as the kubelet reads it (`pkg/kubelet/network/dns`, parseResolvConf). See resolv.conf(5). */
-export function parseResolvConf(text: string): DNSConfig {
-  const servers: string[] = [];
-  let searches: string[] = [];
-  let options: string[] = [];
-  for (const line of text.split('\n')) {
-    const [keyword, ...values] = line.trim().split(/\s+/);
-    if (keyword === 'nameserver' && values[0] !== undefined) servers.push(values[0]);
-    // A later `search` replaces an earlier one. A trailing dot says nothing, except alone.
-    if (keyword === 'search') searches = values.map((domain) => (domain === '.' ? domain : domain.replace(/\.$/, '')));
-    if (keyword === 'options') options = mergeOptions(options, values);
-  }
-  return { servers, searches: unique(searches), options };
-}
+/** Names with fewer dots are looked for in the search list first: `web`, `web.shop` and `web.shop.svc` are names of the cluster. */
+const CLUSTER_OPTIONS = ['ndots:5'];
+/** What the C library takes of nameservers; the kubelet cuts the rest off. */
+const MAX_SERVERS = 3;
 
 /**
- * The DNS of a pod. `ClusterFirst` is as `Default` while there is no cluster DNS, which is what the kubelet does without one; `None`
- * starts from nothing. The pod's dnsConfig comes on top.
+ * The DNS of a pod, by its dnsPolicy; its dnsConfig comes on top. Rules: the kubelet's (`pkg/kubelet/network/dns`, GetPodDNS).
+ * @param host what the node's resolv.conf says
  */
-export function podDNSConfig(pod: Pod, host: DNSConfig): DNSConfig {
-  const base: DNSConfig = pod.spec?.dnsPolicy === 'None' ? { servers: [], searches: [], options: [] } : host;
+export function podDNSConfig(pod: Pod, host: ResolvConf, settings: DNSSettings): DNSConfig {
+  const base = baseConfig(pod, host, settings);
   const { nameservers = [], searches = [], options = [] } = pod.spec?.dnsConfig ?? {};
   return {
-    servers: unique([...base.servers, ...nameservers]),
+    servers: unique([...base.servers, ...nameservers]).slice(0, MAX_SERVERS),
     searches: unique([...base.searches, ...searches]),
-    options: mergeOptions(base.options, options.map(optionText)),
+    options: mergeResolverOptions(base.options, options.map(optionText)),
   };
+}
+
+type DNSSettings = Pick<NodeSettings, 'clusterDNS' | 'clusterDomain'>;
+
+function baseConfig(pod: Pod, host: ResolvConf, { clusterDNS, clusterDomain }: DNSSettings): ResolvConf {
+  const { dnsPolicy, hostNetwork } = pod.spec ?? {};
+  if (dnsPolicy === 'None') return { servers: [], searches: [], options: [] };
+  // On the host's network `ClusterFirst` means the host's names, unless the pod says that it means it.
+  const isClusters = dnsPolicy === 'ClusterFirstWithHostNet' || (dnsPolicy === 'ClusterFirst' && !hostNetwork);
+  if (!isClusters || clusterDNS.length === 0) return host;
+  const inCluster = [`${pod.metadata.namespace}.svc.${clusterDomain}`, `svc.${clusterDomain}`, clusterDomain];
+  return { servers: [...clusterDNS], searches: [...inCluster, ...host.searches], options: CLUSTER_OPTIONS };
 }
 
 function optionText({ name = '', value }: PodDNSConfigOption): string {
   return value === undefined || value === '' ? name : `${name}:${value}`;
-}
-
-/** One option a name; the later one stands, in the place of the first. */
-function mergeOptions(first: readonly string[], second: readonly string[]): string[] {
-  const merged = new Map<string, string>();
-  for (const option of [...first, ...second]) merged.set(option.split(':', 1)[0]!, option);
-  return [...merged.values()];
 }
 
 function unique(values: readonly string[]): string[] {

@@ -12,6 +12,8 @@ const settings: NodeSettings = {
   podLogsDir: '/r/logs',
   cgroupParent: '/kubelette/kl-1',
   resolvConf: '/etc/resolv.conf',
+  clusterDNS: [],
+  clusterDomain: 'cluster.local',
   memoryCapacityBytes: 1 << 30,
 };
 const dns = { servers: ['192.0.2.53'], searches: [], options: [] };

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Pod } from '../../api/generated/types.ts';
-import { type DNSConfig, PodSandboxConfig } from '../../cri/generated/cri.ts';
+import { PodSandboxConfig } from '../../cri/generated/cri.ts';
+import type { ResolvConf } from '../../lib/resolv-conf.ts';
 import type { NodeSettings } from '../ports.ts';
 import { LABELS } from '../runtime-status.ts';
 import { podDNSConfig } from './dns-config.ts';
@@ -25,7 +26,7 @@ export function generateSandboxConfig(
   pod: Pod,
   attempt: number,
   settings: NodeSettings,
-  hostDNS: DNSConfig,
+  hostDNS: ResolvConf,
 ): PodSandboxConfig {
   const { name = '', namespace = '', uid = '', labels = {}, annotations = {} } = pod.metadata;
   const sysctls = pod.spec?.securityContext?.sysctls ?? [];
@@ -33,7 +34,7 @@ export function generateSandboxConfig(
     metadata: { name, namespace, uid, attempt },
     hostname: pod.spec?.hostNetwork ? '' : kernelHostname(pod),
     logDirectory: podLogDir(settings.podLogsDir, { namespace, name, podUID: uid }),
-    dnsConfig: podDNSConfig(pod, hostDNS),
+    dnsConfig: podDNSConfig(pod, hostDNS, settings),
     labels: {
       ...labels,
       [LABELS.podName]: name,

@@ -64,6 +64,8 @@ describe('a pod on containerd', () => {
       podLogsDir,
       cgroupParent,
       resolvConf,
+      clusterDNS: [],
+      clusterDomain: 'cluster.local',
       memoryCapacityBytes: 1 << 30,
     };
     const capacity = { cpuMillis: 2000, memoryBytes: 1 << 30 };
@@ -73,7 +75,8 @@ describe('a pod on containerd', () => {
     };
     const mounter = new HostMounter();
     volumes = new HostVolumeManager({ settings, capacity, objects, mounter, clock });
-    configs = new PodConfigFactory({ settings, capacity, objects, images: connection.images, mounter });
+    const services = async () => [];
+    configs = new PodConfigFactory({ settings, capacity, objects, images: connection.images, mounter, services });
     images = new CriImageManager({ images: connection.images, clock, recorder: { event() {} } });
     gc = new RuntimeContainerGC({ runtime: connection.runtime, settings, clock });
   });

@@ -23,6 +23,7 @@ const context = {
   objects: new ApiConfigObjects(client),
   fields: { nodeName: 'n', hostIP: '192.0.2.1', podIPs: ['10.88.0.2'] },
   capacity: { cpuMillis: 2000, memoryBytes: 4096 },
+  serviceEnv: new Map<string, string>(),
 };
 const resolve = async (container: Omit<Container, 'name'>): Promise<Record<string, string>> =>
   Object.fromEntries(await resolveEnv(pod, { name: 'app', ...container }, context));

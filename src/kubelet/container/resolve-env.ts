@@ -8,10 +8,12 @@ export interface EnvContext {
   readonly objects: ConfigObjects;
   readonly fields: FieldContext;
   readonly capacity: NodeCapacity;
+  /** What leads to Services: stands before everything else, and gives way to it. */
+  readonly serviceEnv: ReadonlyMap<string, string>;
 }
 
 /**
- * A container's environment in order: `envFrom` (by name), then `env`, where a later entry of a name wins and `$(NAME)` refers to
+ * A container's environment in order: that of Services, `envFrom` (by name), then `env`, where a later entry of a name wins and `$(NAME)` refers to
  * what was defined before it. The image's own variables are not known here. Rules: the kubelet's makeEnvironmentVariables.
  * @throws Error in the kubelet's words when an object or a key that is not optional is missing
  */
@@ -20,7 +22,7 @@ export async function resolveEnv(
   container: Container,
   context: EnvContext,
 ): Promise<ReadonlyMap<string, string>> {
-  const env = new Map<string, string>();
+  const env = new Map<string, string>(context.serviceEnv);
   const namespace = pod.metadata.namespace ?? '';
   for (const { configMapRef, secretRef, prefix = '' } of container.envFrom ?? []) {
     let data: ReadonlyMap<string, string> = new Map();

@@ -72,6 +72,8 @@ function newManager(): HostVolumeManager {
       podLogsDir: join(dir, 'logs'),
       cgroupParent: '/x',
       resolvConf: '/etc/resolv.conf',
+      clusterDNS: [],
+      clusterDomain: 'cluster.local',
       memoryCapacityBytes: 1000,
     },
     capacity: { cpuMillis: 2000, memoryBytes: 1000 },

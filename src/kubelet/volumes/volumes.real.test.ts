@@ -110,6 +110,8 @@ test('volumes of a pod, from set-up to nothing left', async () => {
       podLogsDir: join(dir, 'logs'),
       cgroupParent: '/x',
       resolvConf: '/etc/resolv.conf',
+      clusterDNS: [],
+      clusterDomain: 'cluster.local',
       memoryCapacityBytes: 1 << 24,
     },
     capacity: { cpuMillis: 1000, memoryBytes: 1 << 24 },

@@ -34,6 +34,8 @@ const SETTINGS = {
   podLogsDir: '/logs',
   cgroupParent: '/kubelette',
   resolvConf: '/etc/resolv.conf',
+  clusterDNS: [],
+  clusterDomain: 'cluster.local',
   memoryCapacityBytes: 1 << 30,
 };
 
