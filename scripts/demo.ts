@@ -195,7 +195,7 @@ class Timeline {
     const key = `${pod} ${reason} ${message}`;
     const times = (this.eventCounts.get(key) ?? 0) + 1;
     this.eventCounts.set(key, times);
-    const words = `${reason}: ${message!.trim()}${times > 1 ? ` (${times} times now)` : ''}`;
+    const words = `${reason}: ${message!.trim()}${type === 'Warning' && times > 1 ? ` (${times} times now)` : ''}`;
     line(`${dim(pod!.padEnd(10))} ${type === 'Warning' ? styleText('red', words) : dim(words)}`);
   }
 }
