@@ -13,7 +13,6 @@ import { PODS } from '../src/api/resources.ts';
 import { HttpKubeClient } from '../src/client/http-kube-client.ts';
 import { loadKubeconfig } from '../src/client/kubeconfig.ts';
 import { connectRuntime } from '../src/cri/cri-client.ts';
-import type { RuntimeEvent } from '../src/cri/runtime-service.ts';
 import { SystemClock } from '../src/lib/clock.ts';
 import { instanceLayout } from '../src/lib/instance.ts';
 import { silentLogger } from '../src/lib/logger.ts';
@@ -176,32 +175,27 @@ try {
   /** Milliseconds from a container's exit event to the start event of its successor. */
   async function restartTime(): Promise<number> {
     const stop = new AbortController();
-    const events = connection.runtime.events(stop.signal);
-    const times: { type: RuntimeEvent['type']; at: number }[] = [];
+    const seen = new Map<string, number>();
+    const listening = (async () => {
+      for await (const event of connection.runtime.events(stop.signal)) {
+        if (event.type !== 'resync') seen.set(`${event.type} ${event.containerId}`, performance.now());
+      }
+    })();
+    const command = ['sh', '-c', 'test -f /v/x && exec sleep 600; touch /v/x; sleep 0.5'];
     const pod = podOf({
-      containers: [
-        {
-          ...app,
-          command: ['sh', '-c', 'test -f /v/x && exec sleep 600; touch /v/x; sleep 0.3'],
-          volumeMounts: [{ name: 'v', mountPath: '/v' }],
-        },
-      ],
+      containers: [{ ...app, command, volumeMounts: [{ name: 'v', mountPath: '/v' }] }],
       volumes: [{ name: 'v', emptyDir: {} }],
     });
-    const took = new Promise<number>((resolve) => {
-      void (async () => {
-        for await (const event of events) {
-          times.push({ type: event.type, at: performance.now() });
-          const exited = times.find((t) => t.type === 'containerExited');
-          const last = times.at(-1)!;
-          if (exited && last.type === 'containerStarted' && last.at > exited.at) resolve(last.at - exited.at);
-        }
-      })();
+    let ids: (string | undefined)[] = [];
+    await startPod(pod, (p) => {
+      const status = p.status?.containerStatuses?.[0];
+      ids = [status?.lastState?.terminated?.containerID, status?.state?.running && status.containerID];
+      return ids.every(Boolean);
     });
-    await startPod(pod, (p) => p.status?.containerStatuses?.[0]?.restartCount === 1 && running(p));
-    const ms = await took;
     stop.abort();
-    return ms;
+    await listening;
+    const [ended, began] = ids.map((id) => id!.replace('containerd://', ''));
+    return seen.get(`containerStarted ${began}`)! - seen.get(`containerExited ${ended}`)!;
   }
 
   const many = Array.from({ length: 20 }, () => podOf({ containers: [app] }));
