@@ -1,0 +1,282 @@
+import type { Container, Pod } from '../api/generated/types.ts';
+import { CALL_TIMEOUT_MS, LOOKUP_TIMEOUT_MS, SANDBOX_TIMEOUT_MS } from '../cri/call-timeouts.ts';
+import { CriError } from '../cri/cri-error.ts';
+import {
+  type CallFate,
+  type FakeBehaviour,
+  type FakeExecResult,
+  type FakeMethod,
+  FakeRuntime,
+  type RuntimeFact,
+} from '../cri/fake-runtime-service.ts';
+import type { RuntimeEvent } from '../cri/runtime-service.ts';
+import type { ProbeType } from '../kubelet/ports.ts';
+import type { Random } from '../lib/random.ts';
+import type { ContainerRef, FactBody, SandboxRef } from './fact.ts';
+import { type Action, type ContainerScript, type ImageScript, type Scenario, scriptOf } from './scenario.ts';
+import type { SimClock } from './sim-clock.ts';
+import type { EndpointAnswer } from './sim-prober.ts';
+
+/** Ms that calls take on containerd 1.6 (2 cores, Debian 12), from and to. */
+const LATENCY_MS: Partial<Record<FakeMethod, readonly [number, number]>> = {
+  runPodSandbox: [60, 160],
+  stopPodSandbox: [20, 60],
+  removePodSandbox: [5, 25],
+  createContainer: [5, 18],
+  startContainer: [37, 90],
+  stopContainer: [2, 12],
+  removeContainer: [8, 30],
+  execSync: [25, 70],
+};
+const LOOKUP_MS = [1, 4] as const;
+/** How long after its exit a container is reported as exited. */
+const EXIT_REPORT_MS = [40, 80] as const;
+const DEFAULT_PULL_MS = 800;
+
+type BreakCalls = Extract<Action, { do: 'breakCalls' }>;
+type EventFault = Extract<Action, { do: 'breakEvents' }>['how'];
+/** What of a pod may be left on the host. */
+export type HostPart = 'volumes' | 'logs' | 'hostPorts';
+
+interface Running {
+  readonly ref: ContainerRef;
+  readonly script: ContainerScript;
+  /** Monotonic ms. */
+  readonly startedAt: number;
+}
+
+export interface SimNodeOptions {
+  readonly name: string;
+  readonly ip: string;
+  readonly clock: SimClock;
+  readonly random: Random;
+  readonly scenario: Scenario;
+  /** The pod as the API server has it, by UID. */
+  readonly pod: (podUID: string) => Pod | undefined;
+  readonly emit: (fact: FactBody) => void;
+  /** What a container of this name does; by default what the scenario says. */
+  readonly behaviour?: (container: string) => FakeBehaviour;
+}
+
+/** A machine: its container runtime, and what pods leave on its disk. It outlives our process. */
+export class SimNode {
+  readonly name: string;
+  readonly ip: string;
+  readonly runtime: FakeRuntime;
+  /** UIDs of the pods that have something here. */
+  readonly host: Readonly<Record<HostPart, Set<string>>> = {
+    volumes: new Set(),
+    logs: new Set(),
+    hostPorts: new Set(),
+  };
+  private readonly options: SimNodeOptions;
+  private readonly sandboxes = new Map<string, SandboxRef>();
+  private readonly containers = new Map<string, ContainerRef>();
+  private readonly running = new Map<string, Running>();
+  /** How often a container of a name has been started, by `POD/CONTAINER`. */
+  private readonly starts = new Map<string, number>();
+  private readonly pullFailures = new Map<string, number>();
+  private readonly broken: { readonly fault: BreakCalls; left: number }[] = [];
+  private eventFault: EventFault | undefined;
+
+  constructor(options: SimNodeOptions) {
+    this.options = options;
+    this.name = options.name;
+    this.ip = options.ip;
+    this.runtime = new FakeRuntime({
+      clock: options.clock,
+      keepsCalls: false,
+      exitReportLagMs: () => this.draw(EXIT_REPORT_MS),
+      fate: (method, target) => this.fate(method, target),
+      eventDelaysMs: (event) => this.eventDelays(event),
+      behaviour: ({ containerId }) => this.behave(containerId),
+      onFact: (fact) => this.tell(fact),
+    });
+    for (const [image, script] of Object.entries(options.scenario.images ?? {})) {
+      if (script.present ?? true) this.runtime.images.add(image);
+      this.pullFailures.set(image, script.failures ?? 0);
+    }
+  }
+
+  /** How a container answers a probe now. */
+  ask(containerId: string, probe: ProbeType): EndpointAnswer {
+    const running = this.running.get(containerId);
+    if (!running) return { answer: 'refused', afterMs: 1 };
+    const { script, startedAt, ref } = running;
+    const age = this.options.clock.monotonic() - startedAt;
+    const window = (script.health ?? []).find(
+      (w) => (w.probe ?? probe) === probe && age >= w.fromMs && age < (w.toMs ?? Number.POSITIVE_INFINITY),
+    );
+    const answer = window?.answer ?? 'success';
+    this.options.emit({ what: 'probed', ...ref, probe, outcome: answer });
+    return { answer, afterMs: script.answerMs ?? 2 };
+  }
+
+  /** Containers that run now, for whoever watches from outside. */
+  runningContainers(): readonly ContainerRef[] {
+    return [...this.running.values()].map((r) => r.ref);
+  }
+
+  /** The script of a container that runs now, and since when (monotonic ms). */
+  script(containerId: string): { script: ContainerScript; startedAt: number } | undefined {
+    return this.running.get(containerId);
+  }
+
+  /** Ends the process of a running container. @returns whether there was one */
+  exit(pod: string, container: string, exitCode: number, oom = false): boolean {
+    const found = this.runningContainers().find((c) => c.pod === pod && c.container === container);
+    if (found) this.runtime.exit(found.containerId, exitCode, { oom });
+    return found !== undefined;
+  }
+
+  killSandbox(pod: string): boolean {
+    const found = [...this.sandboxes.values()].findLast((s) => s.pod === pod);
+    if (found) this.runtime.killSandbox(found.sandboxId);
+    return found !== undefined;
+  }
+
+  /** All processes of the machine end at once. */
+  cutPower(): void {
+    for (const { sandboxId } of this.sandboxes.values()) this.runtime.killSandbox(sandboxId);
+  }
+
+  breakCalls(fault: BreakCalls): void {
+    this.broken.push({ fault, left: fault.count });
+  }
+
+  set events(fault: EventFault | undefined) {
+    this.eventFault = fault;
+  }
+
+  draw([from, to]: readonly [number, number]): number {
+    return from + Math.floor(this.options.random.float() * (to - from + 1));
+  }
+
+  // --- what the runtime asks
+
+  private fate(method: FakeMethod, target: string): CallFate {
+    const afterMs = method === 'pullImage' ? this.pullMs(target) : this.draw(LATENCY_MS[method] ?? LOOKUP_MS);
+    const pullsLeft = method === 'pullImage' ? (this.pullFailures.get(target) ?? 0) : 0;
+    if (pullsLeft > 0) {
+      this.pullFailures.set(target, pullsLeft - 1);
+      return { afterMs, error: new CriError('UNKNOWN', 'PullImage', pullError(target)) };
+    }
+    const at = this.broken.findIndex((b) => b.fault.method === method && b.left > 0);
+    if (at < 0) return { afterMs };
+    const { how } = this.broken[at]!.fault;
+    if (--this.broken[at]!.left === 0) this.broken.splice(at, 1);
+    this.options.emit({ what: 'fault', name: `${method} ${how}` });
+    const rpc = method[0]!.toUpperCase() + method.slice(1);
+    const timeoutMs = timeoutOf(method);
+    switch (how) {
+      case 'fail':
+        return { afterMs, error: new CriError('UNKNOWN', rpc, 'something went wrong in the runtime') };
+      case 'loseAnswer':
+        return { afterMs, lost: new CriError('UNAVAILABLE', rpc, 'connection reset by peer') };
+      case 'hang':
+        return { afterMs, hang: { acts: false, timeoutMs } };
+      case 'hangActing':
+        return { afterMs, hang: { acts: true, timeoutMs } };
+    }
+  }
+
+  private imageScript(image: string): ImageScript {
+    return this.options.scenario.images?.[image] ?? {};
+  }
+
+  private pullMs(image: string): number {
+    return this.imageScript(image).pullMs ?? DEFAULT_PULL_MS;
+  }
+
+  private eventDelays(event: RuntimeEvent): readonly number[] {
+    const usual = this.draw([0, 3]);
+    if (this.eventFault === undefined || event.type === 'resync') return [usual];
+    this.options.emit({ what: 'fault', name: `event ${this.eventFault}` });
+    if (this.eventFault === 'lose') return [];
+    return this.eventFault === 'double' ? [usual, this.draw([0, 500])] : [this.draw([50, 3000])];
+  }
+
+  private behave(containerId: string): FakeBehaviour {
+    const ref = this.containers.get(containerId)!;
+    if (this.options.behaviour) return this.options.behaviour(ref.container);
+    const key = `${ref.pod}/${ref.container}`;
+    const started = this.starts.get(key) ?? 0;
+    this.starts.set(key, started + 1);
+    const { health: _, answerMs: __, ...behaviour } = scriptOf(this.options.scenario, ref.pod, ref.container, started);
+    return { ...behaviour, exec: (command) => this.exec(ref, command) };
+  }
+
+  private exec(ref: ContainerRef, command: readonly string[]): FakeExecResult {
+    const probe = this.probeOf(ref, command);
+    if (probe) {
+      const { answer, afterMs } = this.ask(ref.containerId, probe);
+      if (answer === 'hang') return { afterMs: Number.MAX_SAFE_INTEGER };
+      if (answer === 'error') return { error: `failed to exec in container: ${command.join(' ')}: not found` };
+      return { afterMs, exitCode: answer === 'success' ? 0 : 1 };
+    }
+    // As much of a shell as hooks need.
+    if (command[0] === 'false') return { exitCode: 1 };
+    return command[0] === 'sleep' ? { afterMs: Number(command[1]) * 1000 } : {};
+  }
+
+  private probeOf({ podUID, container }: ContainerRef, command: readonly string[]): ProbeType | undefined {
+    const spec = containerSpec(this.options.pod(podUID), container);
+    const text = command.join('\n');
+    const isIt = (type: ProbeType): boolean => spec?.[`${type}Probe`]?.exec?.command?.join('\n') === text;
+    return (['startup', 'liveness', 'readiness'] as const).find(isIt);
+  }
+
+  private tell(fact: RuntimeFact): void {
+    const { emit, clock, scenario } = this.options;
+    switch (fact.what) {
+      case 'imagePulled':
+        emit(fact);
+        return;
+      case 'sandboxStarted': {
+        const { uid: podUID, name: pod, attempt } = fact.sandbox;
+        const ref = { podUID, pod, sandboxId: fact.sandboxId, attempt };
+        this.sandboxes.set(fact.sandboxId, ref);
+        emit({ what: fact.what, ...ref });
+        return;
+      }
+      case 'sandboxStopped':
+      case 'sandboxRemoved':
+        emit({ what: fact.what, ...this.sandboxes.get(fact.sandboxId)! });
+        if (fact.what === 'sandboxRemoved') this.sandboxes.delete(fact.sandboxId);
+        return;
+      case 'containerCreated': {
+        const { podUID, pod } = this.sandboxes.get(fact.sandboxId)!;
+        const { name: container, attempt } = fact.container;
+        const ref = { podUID, pod, container, containerId: fact.containerId, sandboxId: fact.sandboxId, attempt };
+        this.containers.set(fact.containerId, ref);
+        emit({ what: fact.what, ...ref });
+        return;
+      }
+      default: {
+        const ref = this.containers.get(fact.containerId)!;
+        if (fact.what === 'containerStarted') {
+          const started = (this.starts.get(`${ref.pod}/${ref.container}`) ?? 1) - 1;
+          const script = scriptOf(scenario, ref.pod, ref.container, started);
+          this.running.set(ref.containerId, { ref, script, startedAt: clock.monotonic() });
+        }
+        if (fact.what === 'containerExited') this.running.delete(ref.containerId);
+        if (fact.what === 'containerRemoved') this.containers.delete(ref.containerId);
+        emit({ ...fact, ...ref });
+      }
+    }
+  }
+}
+
+export function containerSpec(pod: Pod | undefined, name: string): Container | undefined {
+  return [...(pod?.spec.initContainers ?? []), ...(pod?.spec.containers ?? [])].find((c) => c.name === name);
+}
+
+function timeoutOf(method: FakeMethod): number {
+  if (method === 'runPodSandbox' || method === 'stopPodSandbox') return SANDBOX_TIMEOUT_MS;
+  const isLookup = /^(list|version|status|podSandboxStatus|containerStatus|imageStatus)/.test(method);
+  return isLookup ? LOOKUP_TIMEOUT_MS : CALL_TIMEOUT_MS;
+}
+
+function pullError(image: string): string {
+  return `failed to pull and unpack image "${image}": failed to resolve reference "${image}": ${image}: not found`;
+}
