@@ -1,5 +1,5 @@
 import * as dnsPacket from 'dns-packet';
-import * as fc from 'fast-check';
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
   CLASS_IN,
