@@ -3,6 +3,8 @@ import { errnoOf, UserError } from './errors.ts';
 
 /** nft and ip are in sbin, which a user's PATH may lack. */
 const PATH = `${process.env.PATH ?? ''}:/usr/sbin:/sbin:/usr/bin:/bin`;
+/** What nft and ip run with. */
+export const NFT_ENV = { PATH, LC_ALL: 'C' };
 
 /** Runs nft on a script, all of it or nothing. @returns what it prints @throws UserError with the command that mends it */
 export type RunNft = (args: readonly string[], script?: string) => Promise<string>;
@@ -23,16 +25,11 @@ export function isMissing(error: unknown): boolean {
 /** @throws Error with what the command wrote to stderr, or with code ENOENT when it is not installed */
 export function runCommand(command: string, args: readonly string[], input?: string): Promise<string> {
   return new Promise((resolve, reject) => {
-    const child = execFile(
-      command,
-      [...args],
-      { env: { PATH, LC_ALL: 'C' }, maxBuffer: 64 << 20 },
-      (error, stdout, stderr) => {
-        if (!error) return resolve(stdout);
-        if (errnoOf(error) === 'ENOENT') return reject(error);
-        reject(new Error(stderr.trim() || error.message, { cause: error }));
-      },
-    );
+    const child = execFile(command, [...args], { env: NFT_ENV, maxBuffer: 64 << 20 }, (error, stdout, stderr) => {
+      if (!error) return resolve(stdout);
+      if (errnoOf(error) === 'ENOENT') return reject(error);
+      reject(new Error(stderr.trim() || error.message, { cause: error }));
+    });
     // A command that is missing or fails early does not read its input; the callback above says why.
     child.stdin?.on('error', () => {});
     child.stdin?.end(input ?? '');
