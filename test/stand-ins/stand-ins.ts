@@ -53,9 +53,10 @@ async function serve(whileStdinOpen: boolean): Promise<void> {
 async function up(json: boolean): Promise<void> {
   await buildImageSet((text) => console.error(`stand-ins: ${text}`));
   const child = spawn(process.execPath, [fileURLToPath(import.meta.url), 'serve'], {
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', 'pipe', 'pipe'], // not ours: whoever waits for our output must not wait for the child's
     detached: true,
   });
+  child.stderr.pipe(process.stderr);
   const ready = await Promise.race([
     once(createInterface(child.stdout), 'line').then(([line]) => line as string),
     once(child, 'close').then(() => undefined),
