@@ -1,3 +1,4 @@
+import type { Pod } from '../api/generated/types.ts';
 import type { ApiServer } from '../apiserver/api-server.ts';
 import type { RuntimeConnection } from '../cri/cri-client.ts';
 import { PodConfigFactory } from '../kubelet/container/container-config-factory.ts';
@@ -35,6 +36,8 @@ export interface KubeletAssembly {
   readonly listenHost: string;
   readonly apiServer: Pick<ApiServer, 'client' | 'ca' | 'issueServingCert'>;
   readonly runtime: RuntimeConnection;
+  /** Resolves once no Service leads to the pod any more: nothing of it is stopped before. */
+  readonly beforeStop: (pod: Pod) => Promise<void>;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -42,6 +45,8 @@ export interface KubeletAssembly {
 /** Puts the kubelet together from its parts, with its server listening. The caller starts it. */
 export async function assembleKubelet(given: KubeletAssembly): Promise<{
   start(signal: AbortSignal): Promise<void>;
+  /** Puts the host ports into the instance's table again, which somebody removed and `PodNetwork` made anew. */
+  reinstallHostPorts(): Promise<void>;
   stop(): Promise<void>;
 }> {
   const { layout, nodeName, nodeIP, clock } = given;
@@ -98,6 +103,7 @@ export async function assembleKubelet(given: KubeletAssembly): Promise<{
   const objects = new ApiConfigObjects(client);
   const mounter = new HostMounter();
   const volumes = new HostVolumeManager({ settings, capacity, objects, mounter, clock });
+  const hostPorts = new NftHostPortManager(layout);
   kubelet = new Kubelet({
     client,
     runtime,
@@ -113,7 +119,7 @@ export async function assembleKubelet(given: KubeletAssembly): Promise<{
       mounter,
       services: apiLinkedServices(client),
     }),
-    hostPorts: new NftHostPortManager(layout),
+    hostPorts,
     gc: new RuntimeContainerGC({ runtime, settings, clock }),
     recorder,
     clock,
@@ -121,6 +127,7 @@ export async function assembleKubelet(given: KubeletAssembly): Promise<{
     settings,
     node,
     owner: layout.id,
+    beforeStop: given.beforeStop,
     maxContainerRestartPeriodMs: given.maxContainerRestartPeriodSeconds * 1000,
   });
   const chores = new AbortController();
@@ -133,6 +140,7 @@ export async function assembleKubelet(given: KubeletAssembly): Promise<{
         new VolumeRefresh({ volumes, pods: () => kubelet.pods(), recorder, clock }).run(chores.signal),
       ]);
     },
+    reinstallHostPorts: () => hostPorts.reinstall(),
     stop: async () => {
       kubelet.stop();
       pulls.stop();

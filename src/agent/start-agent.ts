@@ -8,13 +8,17 @@ import { Scheduler } from '../controllers/scheduler.ts';
 import { connectRuntime, type RuntimeConnection } from '../cri/cri-client.ts';
 import { ManagedContainerd } from '../cri/managed-containerd.ts';
 import { defaultResolvConf } from '../kubelet/container/default-resolv-conf.ts';
+import { ApiEventRecorder } from '../kubelet/events/event-recorder.ts';
 import { resolvePodCIDR } from '../kubelet/network/pod-cidr.ts';
 import { PodNetwork } from '../kubelet/network/pod-network.ts';
+import { routeLocalnet } from '../kubelet/network/route-localnet.ts';
+import { watchTable } from '../kubelet/network/watch-table.ts';
 import type { Clock } from '../lib/clock.ts';
 import { abortReason, errnoOf, messageOf, UserError } from '../lib/errors.ts';
 import { type InstanceLayout, instanceLayout } from '../lib/instance.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Random } from '../lib/random.ts';
+import { Proxier } from '../proxy/proxier.ts';
 import { readAgentFile, removeAgentFile, runningAgent, writeAgentFile } from './agent-file.ts';
 import type { AgentOptions } from './agent-options.ts';
 import { assembleKubelet } from './assemble-kubelet.ts';
@@ -106,6 +110,7 @@ export async function startAgent(options: AgentOptions, deps: AgentDeps): Promis
       options.runtimeEndpoint === undefined ? setUpNetwork(layout, podCIDR, deps) : undefined,
     ]);
     const nodeName = nodeNameOf(hostname());
+    const proxier = startProxy(layout, podCIDR, nodeName, options, apiServer, { clock, logger }, started);
     const kubelet = await assembleKubelet({
       layout,
       nodeName,
@@ -118,11 +123,25 @@ export async function startAgent(options: AgentOptions, deps: AgentDeps): Promis
       listenHost: LOOPBACK,
       apiServer,
       runtime,
+      beforeStop: (pod) => (pod.metadata.deletionTimestamp ? proxier.waitUnrouted(pod) : Promise.resolve()),
       clock,
       logger,
     });
     started.defer(() => kubelet.stop());
     await kubelet.start(signal);
+    if (options.runtimeEndpoint === undefined) {
+      const watching = new AbortController();
+      const watched = watchTable({ table: layout.nftTable, clock, signal: watching.signal }, async () => {
+        logger.warn({ table: layout.nftTable }, 'somebody removed our nft table: making it anew');
+        await new PodNetwork(layout, podCIDR).setUp();
+        proxier.rebuild('the nft table was removed');
+        await kubelet.reinstallHostPorts();
+      });
+      started.defer(() => {
+        watching.abort();
+        return watched;
+      });
+    }
     await nodeReady(apiServer.client, nodeName, signal);
     writeKubeconfig(layout.kubeconfig, apiServer.admin);
     const { runtimeEndpoint } = options;
@@ -178,6 +197,37 @@ async function startRuntime(
     }
   }
   return connection;
+}
+
+/** Services: the kernel's rules for them follow the API server until the agent stops, and stand until `down`. */
+function startProxy(
+  layout: InstanceLayout,
+  podCIDR: string,
+  nodeName: string,
+  { runtimeEndpoint }: AgentOptions,
+  { client }: ApiServer,
+  { clock, logger: root }: Pick<AgentDeps, 'clock'> & { logger: Logger },
+  started: AsyncDisposableStack,
+): Proxier {
+  const logger = root.child({ component: 'proxy' });
+  const proxier = new Proxier({
+    client,
+    clock,
+    logger,
+    events: new ApiEventRecorder({ client, clock, logger, nodeName, component: 'kube-proxy' }),
+    layout,
+    // Another runtime's pods have a network of its own.
+    bridge: runtimeEndpoint === undefined ? layout.bridge : undefined,
+    node: { nodeName, podCIDR },
+    routeLocalnet: () => routeLocalnet(layout.bridge),
+  });
+  const stopping = new AbortController();
+  const running = proxier.run(stopping.signal);
+  started.defer(() => {
+    stopping.abort();
+    return running;
+  });
+  return proxier;
 }
 
 async function setUpNetwork(layout: InstanceLayout, podCIDR: string, { onProgress }: AgentDeps): Promise<void> {

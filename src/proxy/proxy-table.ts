@@ -77,19 +77,18 @@ export function baseCommands(bridge: string | undefined): NftCommand[] {
     `oifname != "lo" ct status dnat ${ADDRESS} @${SETS.distant} masquerade`,
   ]);
   chain('svc-refuse', '', ['meta l4proto tcp reject with tcp reset', 'reject']);
-  // What still has such a destination after translation found no endpoint.
+  // What still has such a destination after translation found no endpoint. A cluster address that is also the host's own, as
+  // that of the cluster's DNS may be, is for whoever listens there.
+  const stray = `ct state new ip daddr @${SETS.clusterIPs} fib daddr type != local goto svc-refuse`;
   const refuse = [
     `ct state new ${ADDRESS} @${SETS.address.refused} goto svc-refuse`,
     `ct state new ${NODE_PORT} @${SETS.nodePort.refused} goto svc-refuse`,
   ];
   chain('svc-refuse-outside', 'type filter hook prerouting priority -98', [
-    `${bridge === undefined ? '' : `iifname "${bridge}" `}ct state new ip daddr @${SETS.clusterIPs} goto svc-refuse`,
+    bridge === undefined ? stray : `iifname "${bridge}" ${stray}`,
     ...refuse,
   ]);
-  chain('svc-refuse-host', 'type filter hook output priority 0', [
-    `ct state new ip daddr @${SETS.clusterIPs} goto svc-refuse`,
-    ...refuse,
-  ]);
+  chain('svc-refuse-host', 'type filter hook output priority 0', [stray, ...refuse]);
   return commands;
 }
 

@@ -1,6 +1,4 @@
-import { writeFile } from 'node:fs/promises';
 import type { Pod } from '../../api/generated/types.ts';
-import { errnoOf } from '../../lib/errors.ts';
 import type { InstanceLayout } from '../../lib/instance.ts';
 import { parseIPv4 } from '../../lib/ipv4.ts';
 import { isMissing, type RunNft, runNft } from '../../lib/nft.ts';
@@ -8,6 +6,7 @@ import type { HostPortManager } from '../ports.ts';
 import type { SandboxRuntimeStatus } from '../runtime-status.ts';
 import { type Elements, elementChanges, hostPortElements, parseElements } from './host-port-elements.ts';
 import { hostPortsOf } from './host-ports.ts';
+import { routeLocalnet } from './route-localnet.ts';
 
 const NONE: Elements = new Map();
 
@@ -37,7 +36,7 @@ export class NftHostPortManager implements HostPortManager {
     return this.serially(async () => {
       this.confirmed.add(uid);
       await this.change(uid, ports.length === 0 ? NONE : hostPortElements(ports, podIP!));
-      if (ports.length > 0) await this.routeLocalnet();
+      if (ports.length > 0) await routeLocalnet(this.layout.bridge);
     });
   }
 
@@ -53,6 +52,16 @@ export class NftHostPortManager implements HostPortManager {
     return this.serially(async () => {
       await this.restore();
       for (const uid of [...this.owned.keys()]) if (!podUIDs.has(uid)) await this.change(uid, NONE);
+    });
+  }
+
+  /** Puts all ports into the kernel again: somebody removed them. The maps must be there. */
+  reinstall(): Promise<void> {
+    return this.serially(async () => {
+      const { nftTable } = this.layout;
+      const owned = [...this.owned];
+      const script = owned.map(([uid, elements]) => elementChanges(nftTable, uid, NONE, elements)).join('');
+      if (script !== '') await this.nft(['-f', '-'], script);
     });
   }
 
@@ -89,15 +98,6 @@ export class NftHostPortManager implements HostPortManager {
       }
     })();
     return this.restored;
-  }
-
-  /** Lets packets from 127.0.0.1 be sent on to the bridge; `PodNetwork` drops those that come in from it. */
-  private async routeLocalnet(): Promise<void> {
-    try {
-      await writeFile(`/proc/sys/net/ipv4/conf/${this.layout.bridge}/route_localnet`, '1');
-    } catch (error) {
-      if (errnoOf(error) !== 'ENOENT') throw error;
-    }
   }
 
   private serially<T>(work: () => Promise<T>): Promise<T> {

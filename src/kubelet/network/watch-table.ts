@@ -1,0 +1,51 @@
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import type { Clock } from '../../lib/clock.ts';
+import { isMissing, NFT_ENV, type RunNft, runNft } from '../../lib/nft.ts';
+
+export interface WatchTableOptions {
+  readonly table: string;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  readonly nft?: RunNft;
+}
+
+/** How often to look when nothing was heard: the kernel drops news for those who read too slowly. */
+const LOOK_PERIOD_MS = 30_000;
+
+/**
+ * Calls `onLost` whenever somebody has removed the instance's table, as `nft flush ruleset` does, which many firewalls start with:
+ * at once by the kernel's news, and by a look now and then. Runs until the signal aborts; never rejects.
+ */
+export async function watchTable(
+  { table, clock, signal, nft = runNft }: WatchTableOptions,
+  onLost: () => Promise<void>,
+): Promise<void> {
+  let wake = (): void => {};
+  const news = spawn('nft', ['monitor', 'destroy', 'tables'], { stdio: ['ignore', 'pipe', 'ignore'], env: NFT_ENV });
+  news.on('error', () => {}); // not installed: the looks say so
+  createInterface({ input: news.stdout }).on('line', (line) => {
+    if (line === `delete table ip ${table}`) wake();
+  });
+  signal.addEventListener('abort', () => wake(), { once: true });
+  while (!signal.aborted) {
+    await new Promise<void>((resolve) => {
+      const timer = clock.setTimer(LOOK_PERIOD_MS, resolve);
+      wake = () => {
+        timer.cancel();
+        resolve();
+      };
+    });
+    if (!signal.aborted && (await isLost(nft, table))) await onLost().catch(() => {});
+  }
+  news.kill();
+}
+
+async function isLost(nft: RunNft, table: string): Promise<boolean> {
+  try {
+    // A table that was flushed still has its chains, but no rule in them.
+    return !(await nft(['list', 'chain', 'ip', table, 'guard'])).includes(' drop');
+  } catch (error) {
+    return isMissing(error);
+  }
+}
