@@ -201,7 +201,7 @@ class Timeline {
 }
 
 function meaning(name: string, before: PodRow | undefined, now: PodRow): string {
-  if (now.status.startsWith('Init:')) return 'the init container fetches the page; nginx has to wait';
+  if (/^Init:\d/.test(now.status)) return 'the init container fetches the page; nginx has to wait';
   if (now.status === 'PodInitializing') return 'the init container has succeeded';
   if (before && now.restarts > before.restarts) return '/healthz failed three times: killed and started again';
   if (now.status !== 'Running') return '';
