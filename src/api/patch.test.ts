@@ -118,7 +118,7 @@ describe('strategic merge patch', () => {
     { name: 'b', image: 'y' },
   ];
 
-  test('lists merge by their key; new members come last', () => {
+  test('lists merge by their key, new members before what only the server has, as recorded in `pod status patch`', () => {
     const after = patched(pod({ containers: two }), {
       spec: {
         containers: [
@@ -128,9 +128,9 @@ describe('strategic merge patch', () => {
       },
     });
     expect(after.spec.containers).toEqual([
+      { name: 'c', image: 'z' },
       { name: 'a', image: 'x2', args: ['1'] },
       { name: 'b', image: 'y' },
-      { name: 'c', image: 'z' },
     ]);
   });
 

@@ -182,7 +182,7 @@ function mergeValue(
   if (Array.isArray(original) && Array.isArray(patch)) {
     if (!strategies.includes('merge')) return withoutDirectives(patch);
     const merged = mergeList(original, patch, schema);
-    return order ? sortByOrder(merged, order, original, schema?.patchMergeKey) : merged;
+    return sortByOrder(merged, order ?? patch, original, schema?.patchMergeKey);
   }
   if (Array.isArray(patch) && order)
     return sortByOrder(withoutDirectives(patch) as unknown[], order, [], schema?.patchMergeKey);
@@ -240,8 +240,8 @@ function keyOf(member: Fields, mergeKey: string): unknown {
 }
 
 /**
- * Sorts a merged list by the order that the patch asks for. What only the server has keeps its place relative to those
- * neighbours that were there before.
+ * Sorts a merged list by the order that the patch asks for, or has itself. What only the server has keeps its place relative to
+ * those neighbours that were there before; what is new comes before it. Source: apimachinery strategicpatch mergeSortedSlice
  */
 function sortByOrder(merged: unknown[], order: unknown[], before: unknown[], mergeKey: string | undefined): unknown[] {
   const identity = (member: unknown): unknown => (mergeKey && isMap(member) ? member[mergeKey] : member);
@@ -254,7 +254,7 @@ function sortByOrder(merged: unknown[], order: unknown[], before: unknown[], mer
   while (named.length > 0 && others.length > 0) {
     const left = previous.indexOf(identity(named[0]));
     const right = previous.indexOf(identity(others[0]));
-    result.push(left >= 0 && right >= 0 && left < right ? named.shift() : others.shift());
+    result.push(left >= 0 && right >= 0 && right < left ? others.shift() : named.shift());
   }
   return [...result, ...named, ...others];
 }

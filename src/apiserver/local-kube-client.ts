@@ -12,7 +12,7 @@ import type {
   WatchOptions,
   WriteOptions,
 } from '../client/kube-client.ts';
-import { expired, noSuchResource, unsupportedPatchType } from './registry/api-errors.ts';
+import { expired, noSuchResource, unsupportedApply } from './registry/api-errors.ts';
 import type { ResourceDefinition } from './registry/resource-definition.ts';
 import type { ResourceRequests, Target, WriteRequest } from './registry/resource-requests.ts';
 import { findResource } from './registry/resource-table.ts';
@@ -118,7 +118,7 @@ export class LocalKubeClient implements KubeClient {
     patch: unknown,
     options: WriteOptions = {},
   ): Promise<T> {
-    if (type === 'apply') throw unsupportedPatchType();
+    if (type === 'apply') throw unsupportedApply();
     const target = targetOf(resource, key, options.subresource);
     return this.requests.patch(target, type, patch, requestOf(options)).object as T;
   }

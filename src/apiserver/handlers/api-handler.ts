@@ -18,7 +18,7 @@ import { REVIEWS } from './reviews.ts';
 
 const TEXT = 'text/plain; charset=utf-8';
 const HEALTH = ['/healthz', '/livez', '/readyz'];
-const INDEX = ['/api', '/api/v1', '/apis', ...HEALTH, '/openapi/v2', '/openapi/v3', '/version'];
+const INDEX = ['/api', '/api/v1', '/apis', ...HEALTH, '/openapi/v2', '/openapi/v3', '/version'].sort();
 
 /** From a connection to whoever answers: who asks, whether he may, what it is about. */
 export class ApiHandler {
@@ -109,6 +109,10 @@ export class ApiHandler {
 function versionInfo(): object {
   return {
     ...KUBERNETES_VERSION,
+    emulationMajor: KUBERNETES_VERSION.major,
+    emulationMinor: KUBERNETES_VERSION.minor,
+    minCompatibilityMajor: '1',
+    minCompatibilityMinor: '35',
     gitCommit: '',
     gitTreeState: '',
     buildDate: '1970-01-01T00:00:00Z',

@@ -8,7 +8,8 @@ import {
   methodNotAllowed,
   noSuchResource,
   PATCH_CONTENT_TYPES,
-  unsupportedPatchType,
+  unsupportedApply,
+  unsupportedMediaType,
 } from '../registry/api-errors.ts';
 import { hasSubresource, type ResourceDefinition } from '../registry/resource-definition.ts';
 import type { Body, ResourceRequests, Target, WriteRequest } from '../registry/resource-requests.ts';
@@ -132,8 +133,9 @@ export class ResourceHandler {
   }
 
   private async patch(exchange: Exchange, target: Target): Promise<Version> {
-    const type = PATCH_CONTENT_TYPES[mediaType(exchange.header('content-type')) as keyof typeof PATCH_CONTENT_TYPES];
-    if (!type) throw unsupportedPatchType();
+    const contentType = mediaType(exchange.header('content-type'));
+    const type = PATCH_CONTENT_TYPES[contentType as keyof typeof PATCH_CONTENT_TYPES];
+    if (!type) throw contentType.startsWith('application/apply-patch') ? unsupportedApply() : unsupportedMediaType();
     const query = writeOptions(exchange.query, 'PatchOptions');
     const text = (await exchange.body()).toString('utf8');
     // A missing object is reported before a patch that cannot be read.

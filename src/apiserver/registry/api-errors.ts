@@ -83,7 +83,13 @@ export const PATCH_CONTENT_TYPES = {
   'application/strategic-merge-patch+json': 'strategic',
 } as const;
 
-export function unsupportedPatchType(): ApiStatusError {
+/** A body that is none of them. */
+export function unsupportedMediaType(): ApiStatusError {
+  return new ApiStatusError(415, 'UnsupportedMediaType', '415: Unsupported Media Type', {});
+}
+
+/** Server-side apply: kubectl then says that the server does not have it. */
+export function unsupportedApply(): ApiStatusError {
   const accepted = Object.keys(PATCH_CONTENT_TYPES).join(', ');
   const message = `the body of the request was in an unknown format - accepted media types include: ${accepted}`;
   return new ApiStatusError(415, 'UnsupportedMediaType', message);

@@ -225,8 +225,13 @@ export class Registry {
     this.admission.admitCreate(definition, object);
     strategy.prepareForCreate?.(object);
     const unsupported = strategy.unsupported?.(object) ?? [];
-    const refused = unsupported.filter(({ refuse }) => refuse).map(({ field, why }) => forbidden(field, why));
-    refuseInvalid(definition, object, [...validate(resource, object), ...refused]);
+    refuseInvalid(definition, object, validate(resource, object));
+    const refused = unsupported.filter(({ refuse }) => refuse);
+    refuseInvalid(
+      definition,
+      object,
+      refused.map(({ field, why }) => forbidden(field, why)),
+    );
     for (const { field, why, refuse } of unsupported) if (!refuse) options.warn?.(`${field}: ${why}`);
 
     let key = keyOf(definition, namespace, metadata.name!);
@@ -389,7 +394,8 @@ function unstored(key: string, object: KubeObject): Version {
   return { key, revision: 0, object, text: JSON.stringify(body) };
 }
 
-function matchName(object: KubeObject, name: string): void {
+/** @throws ApiStatusError 400 */
+export function matchName(object: KubeObject, name: string): void {
   const own = object.metadata.name;
   if (!own) throw badRequest(`the name of the object (${name} based on URL) was undeterminable: name must be provided`);
   if (own !== name) throw badRequest(`the name of the object (${own}) does not match the name on the URL (${name})`);

@@ -10,7 +10,7 @@ import type { Version } from '../storage/mvcc.ts';
 import { badRequest, conflict, methodNotAllowed, noSuchResource } from './api-errors.ts';
 import type { ClusterAdmission } from './cluster-admission.ts';
 import type { ReadOptions } from './list-options.ts';
-import type { Deleted, Page, Registry, WatchSink } from './registry.ts';
+import { type Deleted, matchName, type Page, type Registry, type WatchSink } from './registry.ts';
 import { hasSubresource, type ResourceDefinition } from './resource-definition.ts';
 
 /** An object, or one of its parts. */
@@ -100,6 +100,7 @@ export class ResourceRequests {
   update(target: Target, body: Body, request: WriteRequest = {}): { created: boolean; version: Version } {
     const { definition, namespace, name, subresource } = target;
     const object = stored(definition, this.decode(body, definition.resource, request));
+    matchName(object, name);
     if (subresource === 'finalize' && hasSubresource(definition, subresource)) {
       this.registry.get(definition, undefined, name);
       const finalizers = (object as Namespace).spec?.finalizers ?? [];
