@@ -2,9 +2,9 @@ import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type RecordedAnswer, recordedAnswers } from '../../test/recorded-answers.ts';
+import { type Answer, startTestServer, type TestServer } from '../../test/start-test-server.ts';
 import type { Node, Pod } from '../api/generated/types.ts';
 import { NODES, PODS } from '../api/resources.ts';
-import { type Answer, startTestServer, type TestServer } from './start-test-server.ts';
 
 /** When the answers were recorded. */
 const NOW = Date.parse('2026-11-23T02:28:44Z');

@@ -3,10 +3,10 @@ import type { IncomingMessage } from 'node:http';
 import { request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { FakeClock } from '../lib/fake-clock.ts';
-import { silentLogger } from '../lib/logger.ts';
-import { SeededRandom } from '../lib/random.ts';
-import { type ApiServer, startApiServer } from './api-server.ts';
+import { type ApiServer, startApiServer } from '../src/apiserver/api-server.ts';
+import { FakeClock } from '../src/lib/fake-clock.ts';
+import { silentLogger } from '../src/lib/logger.ts';
+import { SeededRandom } from '../src/lib/random.ts';
 
 export interface Answer {
   readonly code: number;
