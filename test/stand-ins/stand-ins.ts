@@ -6,6 +6,7 @@
  *   node test/stand-ins/stand-ins.ts build           make the images, if they are not there yet
  *   node test/stand-ins/stand-ins.ts serve           run in the foreground; prints the settings as one line of JSON when ready
  *   node test/stand-ins/stand-ins.ts up [--json]     the same in the background; several may run at once
+ *                                    --wordpress     of these three: with the images of examples/wordpress as well
  *   node test/stand-ins/stand-ins.ts down [PID]      end what `up` started in this checkout (all, or one)
  */
 import { spawn } from 'node:child_process';
@@ -17,7 +18,7 @@ import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { buildImageSet } from './images/build-image-set.ts';
+import { buildImageSet, type ImageSetName } from './images/build-image-set.ts';
 import { startRegistry } from './registry-process.ts';
 import type { StandInSettings } from './start-stand-ins.ts';
 import { startWorld } from './world.ts';
@@ -25,7 +26,10 @@ import { startWorld } from './world.ts';
 /** One file per background process of this checkout, named after its pid. */
 const pidDir = join(dirname(fileURLToPath(import.meta.url)), '../../.cache/stand-ins/running');
 
-async function serve(whileStdinOpen: boolean): Promise<void> {
+const build = (set: ImageSetName): ReturnType<typeof buildImageSet> =>
+  buildImageSet((text) => console.error(`stand-ins: ${text}`), set);
+
+async function serve(set: ImageSetName, whileStdinOpen: boolean): Promise<void> {
   const ending = new Promise<void>((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => resolve());
     // Our parent holds the other end: it closes when the parent ends, in whatever way.
@@ -33,7 +37,7 @@ async function serve(whileStdinOpen: boolean): Promise<void> {
   });
   const cleanups: (() => unknown)[] = [];
   try {
-    const images = await buildImageSet((text) => console.error(`stand-ins: ${text}`));
+    const images = await build(set);
     const work = mkdtempSync(join(tmpdir(), 'stand-ins-'));
     cleanups.push(() => rmSync(work, { recursive: true, force: true }));
     const registry = await startRegistry(images.registryProgram, images.storage, work, true);
@@ -50,9 +54,9 @@ async function serve(whileStdinOpen: boolean): Promise<void> {
   }
 }
 
-async function up(json: boolean): Promise<void> {
-  await buildImageSet((text) => console.error(`stand-ins: ${text}`));
-  const child = spawn(process.execPath, [fileURLToPath(import.meta.url), 'serve'], {
+async function up(set: ImageSetName, json: boolean): Promise<void> {
+  await build(set);
+  const child = spawn(process.execPath, [fileURLToPath(import.meta.url), 'serve', `--${set}`], {
     stdio: ['ignore', 'pipe', 'pipe'], // not ours: whoever waits for our output must not wait for the child's
     detached: true,
   });
@@ -93,13 +97,14 @@ function isServe(pid: string): boolean {
   }
 }
 
-const [command, argument] = process.argv.slice(2);
+const [command, ...words] = process.argv.slice(2);
+const set: ImageSetName = words.includes('--wordpress') ? 'wordpress' : 'base';
 try {
-  if (command === 'build') await buildImageSet((text) => console.error(`stand-ins: ${text}`));
-  else if (command === 'serve') await serve(argument === '--while-stdin-open');
-  else if (command === 'up') await up(argument === '--json');
-  else if (command === 'down') await down(argument);
-  else throw new Error('what? build, serve, up [--json] or down [PID]');
+  if (command === 'build') await build(set);
+  else if (command === 'serve') await serve(set, words.includes('--while-stdin-open'));
+  else if (command === 'up') await up(set, words.includes('--json'));
+  else if (command === 'down') await down(words[0]);
+  else throw new Error('what? build, serve, up [--json] or down [PID]; the first three with --wordpress or without');
 } catch (error) {
   console.error(`stand-ins: ${error instanceof Error ? error.message : error}`);
   process.exit(1);

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import type { ImageSetName } from './images/build-image-set.ts';
 
 /** What an agent needs to be told to live without the outside world. */
 export interface StandInSettings {
@@ -20,12 +21,15 @@ export interface StandIns extends StandInSettings {
 
 /**
  * Starts registry, resolver and page for as long as this process lives: they also end when it is killed.
- * @param onProgress called when images have to be made first, which takes up to a minute
+ * @param onProgress called when images have to be made first, which takes a minute or two
  */
-export async function startStandIns(onProgress: (text: string) => void = () => {}): Promise<StandIns> {
+export async function startStandIns(
+  onProgress: (text: string) => void = () => {},
+  set: ImageSetName = 'base',
+): Promise<StandIns> {
   const command = join(dirname(fileURLToPath(import.meta.url)), 'stand-ins.ts');
   // A group of its own, so that Ctrl-C reaches us alone and we end it last.
-  const child = spawn(process.execPath, [command, 'serve', '--while-stdin-open'], {
+  const child = spawn(process.execPath, [command, 'serve', `--${set}`, '--while-stdin-open'], {
     stdio: ['pipe', 'pipe', 'pipe'],
     detached: true,
   });

@@ -1,4 +1,4 @@
-import { mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
+import { appendFile, chmod, copyFile, mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runCommand } from './run-command.ts';
 
@@ -36,6 +36,31 @@ export async function unpackWithDependencies(packages: readonly string[], root: 
   for (const file of (await readdir(archives)).filter((f) => f.endsWith('.deb')).sort()) {
     await unpack(join(archives, file), root);
   }
+}
+
+/** What everybody expects of a Debian system when they look into a container. */
+export const BASE_PACKAGES = [
+  ...['base-files', 'base-passwd', 'bash', 'coreutils', 'findutils'],
+  ...['grep', 'libc-bin', 'procps', 'sed'],
+] as const;
+
+/**
+ * Does what the packages' maintainer scripts would have done, and removes what nobody needs in a container: texts, and Perl, which comes
+ * along for those scripts.
+ * @param users more of them, as `NAME:ID`
+ */
+export async function finishDebianRoot(root: string, users: readonly string[] = []): Promise<void> {
+  const unused = 'usr/share/{doc,info,lintian,locale,man,perl*} usr/lib/*/{gconv,perl*,libperl*} usr/bin/*perl*';
+  await runCommand('bash', ['-ec', `cd "$1"; rm -rf ${unused}`, 'bash', root]);
+  for (const name of ['passwd', 'group']) {
+    await copyFile(join(root, `usr/share/base-passwd/${name}.master`), join(root, `etc/${name}`));
+  }
+  for (const [name, id] of users.map((user) => user.split(':'))) {
+    await appendFile(join(root, 'etc/passwd'), `${name}:x:${id}:${id}::/nonexistent:/bin/false\n`);
+    await appendFile(join(root, 'etc/group'), `${name}:x:${id}:\n`);
+  }
+  await symlink('bash', join(root, 'usr/bin/sh')).catch(() => {});
+  await chmod(join(root, 'tmp'), 0o1777);
 }
 
 /** Downloads these packages alone and unpacks them over `root`; both directories are made. */

@@ -5,6 +5,8 @@ import { runCommand } from './run-command.ts';
 
 /** Of everything in the images, so that the same packages give the same digests. */
 const CREATED = '2026-01-01T00:00:00Z';
+/** Of every image's environment. */
+export const IMAGE_PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const MEDIA_TYPE = {
   manifest: 'application/vnd.oci.image.manifest.v1+json',
   config: 'application/vnd.oci.image.config.v1+json',

@@ -1,11 +1,9 @@
 import { chmod, copyFile, cp, mkdir, realpath, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { unpackAlone, unpackWithDependencies } from './debian-packages.ts';
-import { type Image, packLayer } from './oci-image.ts';
+import { BASE_PACKAGES, finishDebianRoot, unpackAlone, unpackWithDependencies } from './debian-packages.ts';
+import { IMAGE_PATH, type Image, packLayer } from './oci-image.ts';
 import { runCommand } from './run-command.ts';
-
-const PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /**
  * Makes the images that stand in for the real ones where no registry is in reach.
@@ -43,7 +41,7 @@ async function busybox(work: string, program: string): Promise<Image> {
     repository: 'library/busybox',
     tags: ['latest', '1.36'],
     layers: [layer],
-    config: { Cmd: ['sh'], Env: [PATH] },
+    config: { Cmd: ['sh'], Env: [IMAGE_PATH] },
   };
 }
 
@@ -51,28 +49,8 @@ async function busybox(work: string, program: string): Promise<Image> {
 async function nginx(work: string): Promise<Image> {
   const root = join(work, 'nginx');
   await mkdir(root);
-  const packages = [
-    'base-files',
-    'base-passwd',
-    'bash',
-    'coreutils',
-    'curl',
-    'findutils',
-    'grep',
-    'libc-bin',
-    'procps',
-    'sed',
-  ];
-  await unpackWithDependencies(['nginx-light', ...packages], root, join(work, 'nginx.debs'));
-  // Nobody reads or needs these in a container; Perl comes with the packages' set-up scripts.
-  const unused = 'usr/share/{doc,info,lintian,locale,man,perl*} usr/lib/*/{gconv,perl*,libperl*} usr/bin/*perl*';
-  await runCommand('bash', ['-ec', `cd "$1"; rm -rf ${unused}`, 'bash', root]);
-  // What the packages' maintainer scripts would have done.
-  for (const name of ['passwd', 'group']) {
-    await copyFile(join(root, `usr/share/base-passwd/${name}.master`), join(root, `etc/${name}`));
-  }
-  await symlink('bash', join(root, 'usr/bin/sh')).catch(() => {});
-  await chmod(join(root, 'tmp'), 0o1777);
+  await unpackWithDependencies(['nginx-light', 'curl', ...BASE_PACKAGES], root, join(work, 'nginx.debs'));
+  await finishDebianRoot(root);
   await mkdir(join(root, 'usr/share/nginx/html'), { recursive: true });
   await writeFile(join(root, 'usr/share/nginx/html/index.html'), '<h1>Welcome to nginx!</h1>\n');
   await writeFile(
@@ -97,7 +75,12 @@ http {
     repository: 'library/nginx',
     tags: ['latest'],
     layers: [await packLayer(root, join(work, 'nginx.tar'))],
-    config: { Cmd: ['nginx', '-g', 'daemon off;'], Env: [PATH], ExposedPorts: { '80/tcp': {} }, StopSignal: 'SIGQUIT' },
+    config: {
+      Cmd: ['nginx', '-g', 'daemon off;'],
+      Env: [IMAGE_PATH],
+      ExposedPorts: { '80/tcp': {} },
+      StopSignal: 'SIGQUIT',
+    },
   };
 }
 
@@ -118,7 +101,7 @@ async function webapl(work: string, base: Image): Promise<Image> {
     repository: 'maho/webapl',
     tags: ['0.1'],
     layers: [...base.layers, await packLayer(root, join(work, 'webapl.tar'))],
-    config: { Cmd: ['node', 'server.js'], Env: [PATH], WorkingDir: '/app', ExposedPorts: { '3000/tcp': {} } },
+    config: { Cmd: ['node', 'server.js'], Env: [IMAGE_PATH], WorkingDir: '/app', ExposedPorts: { '3000/tcp': {} } },
   };
 }
 
@@ -134,6 +117,6 @@ async function pause(work: string, program: string): Promise<Image> {
     repository: 'pause',
     tags: ['3.10'],
     layers: [await packLayer(root, join(work, 'pause.tar'))],
-    config: { Entrypoint: ['/pause', '-P'], Env: [PATH], StopSignal: 'SIGINT' },
+    config: { Entrypoint: ['/pause', '-P'], Env: [IMAGE_PATH], StopSignal: 'SIGINT' },
   };
 }
