@@ -12,16 +12,23 @@ const API_SERVICE = { namespace: 'default', name: 'kubernetes' };
 /** Those of the pod's namespace, unless it does not want them (enableServiceLinks), and the API server's. Asked for each time. */
 export function apiLinkedServices(client: KubeClient): LinkedServices {
   return async ({ metadata, spec }) => {
-    const linked = spec?.enableServiceLinks ?? true;
-    const own = linked ? (await client.list(SERVICES, { namespace: metadata.namespace })).items : [];
-    if (own.some((service) => service.metadata.name === API_SERVICE.name)) return own;
-    try {
-      return [...own, await client.get(SERVICES, API_SERVICE)];
-    } catch (error) {
-      if (hasReason(error, 'NotFound')) return own;
-      throw error;
-    }
+    const { namespace } = metadata;
+    const own = spec?.enableServiceLinks === false ? undefined : await found(client.list(SERVICES, { namespace }));
+    const services = own?.items ?? [];
+    if (services.some((service) => service.metadata.name === API_SERVICE.name)) return services;
+    const api = await found(client.get(SERVICES, API_SERVICE));
+    return api ? [...services, api] : services;
   };
+}
+
+/** Undefined for what is not there, which may be the resource as a whole. */
+async function found<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (hasReason(error, 'NotFound')) return undefined;
+    throw error;
+  }
 }
 
 /**
