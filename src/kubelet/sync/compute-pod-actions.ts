@@ -265,7 +265,7 @@ class Planner {
   /** Whether any app container of the active sandbox has been started: then all init containers have succeeded. */
   private isInitialized(): boolean {
     return this.pod.spec.containers.some((c) => {
-      if (this.in.operations.get(c.name) === 'starting') return true;
+      if (this.isStarting(c)) return true;
       return this.in.status.containers.some(
         (s) => s.name === c.name && s.sandboxId === this.sandbox?.id && s.state !== 'created',
       );
@@ -279,7 +279,7 @@ class Planner {
   private planInit(): boolean | 'failed' {
     const containers = this.initContainers;
     if (containers.length === 0) return true;
-    const at = containers.findLastIndex((c) => this.instance(c) !== undefined || this.isBusy(c, 'starting'));
+    const at = containers.findLastIndex((c) => this.instance(c) !== undefined || this.isStarting(c));
     const current = containers[at];
     if (!current) return this.turnOf(0);
 
@@ -482,9 +482,14 @@ class Planner {
     return 'stale';
   }
 
-  private isBusy(container: Container, as?: 'starting'): boolean {
-    const operation = this.in.operations.get(container.name);
-    return as ? operation === as : operation !== undefined;
+  private isBusy(container: Container): boolean {
+    return this.in.operations.has(container.name);
+  }
+
+  /** Whether it is being started in the active sandbox. A call that hangs may still be about one before. */
+  private isStarting(container: Container): boolean {
+    if (this.in.operations.get(container.name) !== 'starting') return false;
+    return this.in.status.containers.some((c) => c.name === container.name && c.sandboxId === this.sandbox?.id);
   }
 
   private isHeld(container: Container): boolean {
