@@ -236,8 +236,11 @@ export class Kubelet implements PodLookup {
       for (const podUID of await this.options.volumes.listPodUIDs()) {
         if (!this.workers.has(podUID)) await this.options.volumes.tearDown(podUID);
       }
+      // Of pods that we, when we died, had removed from the runtime and nowhere else.
+      // New pods may come meanwhile, so the map itself is asked.
+      await Promise.all([this.options.hostPorts.retain(this.workers), this.options.gc.retain(this.workers)]);
     } catch (error) {
-      this.options.logger.warn({ error: messageOf(error) }, 'left-over volumes not removed');
+      this.options.logger.warn({ error: messageOf(error) }, 'what deleted pods left is not removed');
     }
   }
 }

@@ -153,6 +153,8 @@ export interface HookRunner {
 export interface HostPortManager {
   set(pod: Pod, sandbox: SandboxRuntimeStatus): Promise<void>;
   remove(podUID: string): Promise<void>;
+  /** Removes what is left of every pod that is not among these: for the start. */
+  retain(podUIDs: { has(podUID: string): boolean }): Promise<void>;
 }
 
 /** Deletes finished containers and logs that nobody needs. */
@@ -161,6 +163,8 @@ export interface ContainerGC {
   collect(pod: Pod, status: PodRuntimeStatus): Promise<void>;
   /** Everything of a pod: logs and directories, after its sandboxes are gone. */
   removePod(pod: { readonly podUID: string; readonly namespace: string; readonly name: string }): Promise<void>;
+  /** As `removePod`, of every pod that is not among these: for the start. */
+  retain(podUIDs: { has(podUID: string): boolean }): Promise<void>;
 }
 
 /** Read access for the kubelet's HTTPS server and for tests. */

@@ -55,7 +55,7 @@ export class RuntimeContainerGC implements ContainerGC {
   }
 
   /** Removes the logs and cgroups of every pod that is not among these: for the start, when the node knows what it has. */
-  async retain(podUIDs: ReadonlySet<string>): Promise<void> {
+  async retain(podUIDs: { has(podUID: string): boolean }): Promise<void> {
     for (const dir of await readdirIfThere(this.settings.podLogsDir)) {
       // NAMESPACE_NAME_UID; neither name has an underscore in it.
       const [namespace, name, podUID] = dir.split('_');

@@ -48,7 +48,7 @@ export class NftHostPortManager implements HostPortManager {
   }
 
   /** Removes the ports of every pod that is not among these. For the start, when the node knows what it runs. */
-  retain(podUIDs: ReadonlySet<string>): Promise<void> {
+  retain(podUIDs: { has(podUID: string): boolean }): Promise<void> {
     return this.serially(async () => {
       await this.restore();
       for (const uid of [...this.owned.keys()]) if (!podUIDs.has(uid)) await this.change(uid, NONE);

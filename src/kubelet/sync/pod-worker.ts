@@ -695,6 +695,9 @@ export class PodWorker {
       try {
         await this.parts.runtime.removePodSandbox(id);
         this.parts.pleg.sandboxRemoved(id);
+      } catch (error) {
+        this.logger.debug({ error: messageOf(error) }, 'sandbox not removed');
+        await this.parts.clock.sleep(FIRST_RETRY_MS, this.syncing.signal);
       } finally {
         this.operations.delete(key);
       }
@@ -718,10 +721,13 @@ export class PodWorker {
       this.endReason ??= 'Deleted';
       this.cleanUpWanted.open();
     }
-    let grace = deletionGracePeriodSeconds ?? podGraceSeconds(this.pod);
-    if (this.forced) grace = FORCED_GRACE_SECONDS;
-    grace = Math.max(FORCED_GRACE_SECONDS, grace);
-    // It only shrinks.
+    const asked = this.forced ? FORCED_GRACE_SECONDS : deletionGracePeriodSeconds;
+    if (asked !== undefined) this.shrinkGrace(asked);
+  }
+
+  /** It only shrinks. */
+  private shrinkGrace(seconds: number): void {
+    const grace = Math.max(FORCED_GRACE_SECONDS, seconds);
     if (grace >= this.graceSeconds) return;
     this.graceSeconds = grace;
     this.killRound.abort();
@@ -730,6 +736,8 @@ export class PodWorker {
   private beginTermination(): void {
     this.stageNow = 'terminating';
     this.syncing.abort();
+    // Whoever deletes a pod says how much time it gets, be it more than the pod says itself.
+    if (this.graceSeconds === Number.POSITIVE_INFINITY) this.shrinkGrace(podGraceSeconds(this.pod));
     this.logger.info({ reason: this.endReason }, 'pod terminates');
     if (this.endReason === 'DeadlineExceeded') {
       const message = 'Pod was active on the node longer than the specified deadline';
