@@ -129,7 +129,7 @@ export class StatusManager {
         await (patch ? this.patch(entry, patch) : this.deleteObject(entry));
         retryMs = FIRST_RETRY_MS;
       } catch (error) {
-        if (hasReason(error, 'NotFound') || hasReason(error, 'Conflict')) {
+        if (hasReason(error, 'NotFound') || (hasReason(error, 'Conflict') && (await this.isReplaced(entry)))) {
           // Gone, or another pod of that name: there is nothing to write to.
           this.forget(entry.podUID);
           break;
@@ -148,6 +148,15 @@ export class StatusManager {
       }
     }
     entry.writing = false;
+  }
+
+  /** A conflict may also be that others wrote at the same time. */
+  private async isReplaced({ namespace, name, podUID }: Entry): Promise<boolean> {
+    try {
+      return (await this.client.get(PODS, { namespace, name })).metadata.uid !== podUID;
+    } catch (error) {
+      return hasReason(error, 'NotFound');
+    }
   }
 
   private async patch(entry: Entry, patch: Record<string, unknown>): Promise<void> {
