@@ -68,6 +68,8 @@ interface FakeContainer {
   exited: boolean;
   /** Resolve once the status says exited. */
   waiting: (() => void)[];
+  /** End the commands that run in it. */
+  readonly execs: Set<() => void>;
 }
 
 /** What befalls one call, besides what it does by itself. */
@@ -381,6 +383,7 @@ export class FakeRuntime {
     if (container.exited) return;
     const exitedAt = this.nowNs();
     container.exited = true;
+    for (const end of container.execs) end();
     this.tell({ what: 'containerExited', containerId: status.id, exitCode, oom, by });
     if (oom) this.emit({ type: 'containerOOM', containerId: status.id });
     this.emit({ type: 'containerExited', containerId: status.id, exitCode, exitedAt });
@@ -544,6 +547,7 @@ export class FakeRuntimeService implements RuntimeService {
         behaviour: {},
         exited: false,
         waiting: [],
+        execs: new Set(),
         status: ContainerStatus.fromPartial({
           id,
           metadata,
@@ -571,7 +575,10 @@ export class FakeRuntimeService implements RuntimeService {
         throw fail('UNKNOWN', 'StartContainer', message);
       }
       container.behaviour = this.fake.takeBehaviour(container);
-      const { startError } = container.behaviour;
+      let { startError } = container.behaviour;
+      if (container.sandbox.state !== PodSandboxState.SANDBOX_READY) {
+        startError = `sandbox container "${container.sandbox.id}" is not running`;
+      }
       if (startError === undefined) return this.fake.run(container);
       Object.assign(status, {
         state: ContainerState.CONTAINER_EXITED,
@@ -655,15 +662,17 @@ export class FakeRuntimeService implements RuntimeService {
     options?: CallOptions,
   ): Promise<ExecSyncResult> {
     return this.fake.call('execSync', this.nameOf(id), [id, command, timeoutSeconds], options, async () => {
-      const { behaviour } = this.findRunning(id, 'ExecSync');
-      const result = behaviour.exec?.(command) ?? {};
+      const container = this.findRunning(id, 'ExecSync');
+      const result = container.behaviour.exec?.(command) ?? {};
       const { afterMs = 0 } = result;
-      if (timeoutSeconds > 0 && afterMs > timeoutSeconds * 1000) {
-        await this.fake.clock.sleep(timeoutSeconds * 1000, options?.signal);
+      const isLate = timeoutSeconds > 0 && afterMs > timeoutSeconds * 1000;
+      if (afterMs > 0) await this.runExec(container, isLate ? timeoutSeconds * 1000 : afterMs, options?.signal);
+      // The command dies with the container.
+      if (container.exited) return { stdout: new Uint8Array(), stderr: new Uint8Array(), exitCode: 137 };
+      if (isLate) {
         const message = `failed to exec in container: timeout ${timeoutSeconds}s exceeded: context deadline exceeded`;
         throw fail('DEADLINE_EXCEEDED', 'ExecSync', message);
       }
-      if (afterMs > 0) await this.fake.clock.sleep(afterMs, options?.signal);
       if (result.error !== undefined) throw fail('UNKNOWN', 'ExecSync', result.error);
       return {
         stdout: new TextEncoder().encode(result.stdout ?? ''),
@@ -705,6 +714,20 @@ export class FakeRuntimeService implements RuntimeService {
 
   events(signal: AbortSignal): AsyncIterable<RuntimeEvent> {
     return this.fake.listen(signal);
+  }
+
+  /** Resolves after `ms`, or when the container ends. */
+  private async runExec(container: FakeContainer, ms: number, signal: AbortSignal | undefined): Promise<void> {
+    const ended = new AbortController();
+    const end = (): void => ended.abort();
+    container.execs.add(end);
+    try {
+      await this.fake.clock.sleep(ms, signal ? AbortSignal.any([signal, ended.signal]) : ended.signal);
+    } catch (error) {
+      if (!ended.signal.aborted) throw error;
+    } finally {
+      container.execs.delete(end);
+    }
   }
 
   private nameOf(id: string): string {
