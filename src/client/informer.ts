@@ -71,7 +71,8 @@ export class Informer<T extends KubeObject> {
       try {
         if (this.resourceVersion === undefined) await this.relist();
         if (signal.aborted) return;
-        await this.follow(signal);
+        // A server that ends every watch at once must not be asked without a pause.
+        if (!(await this.follow(signal))) await clock.sleep(FIRST_DELAY_MS, signal);
       } catch (error) {
         if (isAbort(error)) return;
         if (hasReason(error, 'Expired') || hasReason(error, 'Gone')) this.resourceVersion = undefined;
@@ -99,16 +100,18 @@ export class Informer<T extends KubeObject> {
     this.markSynced();
   }
 
-  /** One watch, from where we stand, until it ends. */
-  private async follow(signal: AbortSignal): Promise<void> {
+  /** One watch, from where we stand, until it ends. @returns whether it told anything */
+  private async follow(signal: AbortSignal): Promise<boolean> {
     const { client, resource, namespace, labelSelector, fieldSelector } = this.options;
     const { resourceVersion } = this;
     const watch = { namespace, labelSelector, fieldSelector, resourceVersion, allowWatchBookmarks: true, signal };
+    let told = false;
     for await (const event of client.watch(resource, watch)) {
+      told = true;
       if (event.type === 'ERROR') {
         // Whatever went wrong, a new list puts it right.
         this.resourceVersion = undefined;
-        if (event.object.code === 410) return;
+        if (event.object.code === 410) return true;
         throw new Error(event.object.message ?? 'the watch failed');
       }
       if (event.type === 'DELETED') this.remove(event.object);
@@ -116,6 +119,7 @@ export class Informer<T extends KubeObject> {
       this.resourceVersion = event.object.metadata.resourceVersion ?? this.resourceVersion;
       this.delayMs = 0;
     }
+    return told;
   }
 
   private put(object: T): void {

@@ -1,0 +1,68 @@
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { startTestServer, type TestServer } from '../../test/start-test-server.ts';
+import type { Node, Pod } from '../api/generated/types.ts';
+import { EVENTS, NODES, PODS } from '../api/resources.ts';
+import { silentLogger } from '../lib/logger.ts';
+import { Scheduler } from './scheduler.ts';
+
+let server: TestServer;
+let abort: AbortController;
+let running: Promise<void>;
+
+beforeEach(async () => {
+  server = await startTestServer();
+  abort = new AbortController();
+  running = new Scheduler({ client: server.client, clock: server.clock, logger: silentLogger }).run(abort.signal);
+});
+afterEach(async () => {
+  abort.abort();
+  await running;
+  await server.close();
+});
+
+const node = (spec: Node['spec'] = {}): Node => ({ metadata: { name: 'n1' }, spec });
+const pod = (name: string, spec: Partial<Pod['spec']> = {}): Pod => ({
+  metadata: { name, namespace: 'default' },
+  spec: { containers: [{ name: 'c', image: 'x' }], ...spec },
+});
+const settle = () => server.clock.advance(0);
+const read = (name: string) => server.client.get(PODS, { namespace: 'default', name });
+const events = async () =>
+  (await server.client.list(EVENTS)).items.map((e) => `${e.type} ${e.reason} ${e.source?.component} ${e.message}`);
+
+test('a pod gets the node without time passing, and says so', async () => {
+  await server.client.create(NODES, node());
+  await settle();
+  await server.client.create(PODS, pod('p'));
+  await settle();
+  const placed = await read('p');
+  expect(placed.spec.nodeName).toBe('n1');
+  expect(placed.status?.conditions).toMatchObject([{ type: 'PodScheduled', status: 'True' }]);
+  expect(await events()).toEqual(['Normal Scheduled default-scheduler Successfully assigned default/p to n1']);
+});
+
+test('a pod that fits nowhere says why once, and is placed when a node comes', async () => {
+  await server.client.create(PODS, pod('p'));
+  await settle();
+  await settle();
+  expect((await read('p')).status?.conditions).toMatchObject([
+    { type: 'PodScheduled', status: 'False', reason: 'Unschedulable', message: 'no nodes available to schedule pods' },
+  ]);
+  expect(await events()).toEqual(['Warning FailedScheduling default-scheduler no nodes available to schedule pods']);
+  await server.client.create(NODES, node({ unschedulable: true }));
+  await settle();
+  expect(await events()).toHaveLength(2);
+  await server.client.patch(NODES, { name: 'n1' }, 'merge', { spec: { unschedulable: null } });
+  await settle();
+  const placed = await read('p');
+  expect(placed.spec.nodeName).toBe('n1');
+  expect(placed.status?.conditions?.map(({ type, status }) => `${type} ${status}`)).toEqual(['PodScheduled True']);
+});
+
+test('a pod that chose its node itself is left alone', async () => {
+  await server.client.create(NODES, node());
+  await server.client.create(PODS, pod('p', { nodeName: 'other' }));
+  await settle();
+  expect((await read('p')).spec.nodeName).toBe('other');
+  expect(await events()).toEqual([]);
+});
