@@ -1,0 +1,297 @@
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { connect, type TLSSocket } from 'node:tls';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { startTestServer, type TestServer } from '../../../test/start-test-server.ts';
+import type { ConfigMap, Node, Pod } from '../../api/generated/types.ts';
+import { CONFIGMAPS, NODES, PODS } from '../../api/resources.ts';
+
+const MAPS = '/api/v1/namespaces/kube-public/configmaps';
+
+let server: TestServer;
+const open = new Set<TLSSocket>();
+beforeAll(async () => {
+  server = await startTestServer();
+});
+afterEach(() => {
+  for (const socket of open) socket.destroy();
+  open.clear();
+});
+afterAll(() => server.close());
+
+/** A connection on which the test speaks HTTP itself. */
+async function dial(): Promise<TLSSocket> {
+  const { ca, cert, key } = server.admin;
+  const socket = connect({ host: '127.0.0.1', port: server.port, ca, cert, key });
+  socket.on('error', () => {});
+  open.add(socket);
+  await once(socket, 'secureConnect');
+  return socket;
+}
+
+/** Collects what arrives; resolves with everything so far as soon as `done` says that it is enough. */
+function reader(socket: TLSSocket): (done: (text: string) => boolean) => Promise<string> {
+  let text = '';
+  let check = (): void => {};
+  socket.on('data', (chunk: Buffer) => {
+    text += chunk.toString('latin1');
+    check();
+  });
+  return (done) =>
+    new Promise((resolve) => {
+      check = () => {
+        if (done(text)) resolve(text);
+      };
+      socket.on('close', () => resolve(text));
+      check();
+    });
+}
+
+/** The head of the answer: whatever comes then is seen by a watch. */
+const head = (text: string): boolean => text.includes('\r\n\r\n');
+
+const createMap = (name: string, data?: Record<string, string>): Promise<ConfigMap> =>
+  server.client.create(CONFIGMAPS, { metadata: { name, namespace: 'kube-public' }, ...(data ? { data } : {}) });
+
+/** The events of a watch, until it has sent so many. */
+async function watch(
+  query: string,
+  count: number,
+  meanwhile: () => Promise<unknown> = async () => {},
+  accept = 'application/json',
+) {
+  const socket = await dial();
+  socket.write(`GET ${MAPS}?watch=1&${query} HTTP/1.1\r\nHost: x\r\nAccept: ${accept}\r\n\r\n`);
+  const lines = (text: string): string[] => text.split('\r\n').filter((line) => line.startsWith('{'));
+  const until = reader(socket);
+  await until(head);
+  await meanwhile();
+  return lines(await until((text) => lines(text).length >= count)).map((line) => JSON.parse(line));
+}
+
+test('a watch with initial events ends them with a bookmark', async () => {
+  const query = 'sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true';
+  const [added, bookmark, later] = await watch(query, 3, () => createMap('later'));
+  expect(added).toMatchObject({ type: 'ADDED', object: { kind: 'ConfigMap', metadata: { name: 'kube-root-ca.crt' } } });
+  expect(bookmark).toEqual({
+    type: 'BOOKMARK',
+    object: {
+      kind: 'ConfigMap',
+      apiVersion: 'v1',
+      metadata: { resourceVersion: expect.any(String), annotations: { 'k8s.io/initial-events-end': 'true' } },
+    },
+  });
+  expect(later).toMatchObject({ type: 'ADDED', object: { metadata: { name: 'later' } } });
+});
+
+test('a quiet watch gets a bookmark every minute when it wants them', async () => {
+  const { resourceVersion } = (await server.client.list(CONFIGMAPS)).metadata;
+  const query = `resourceVersion=${resourceVersion}&allowWatchBookmarks=true`;
+  const [bookmark] = await watch(query, 1, () => server.clock.advance(60_000));
+  expect(bookmark).toMatchObject({ type: 'BOOKMARK', object: { metadata: { resourceVersion } } });
+});
+
+test('a watch of tables names its columns once', async () => {
+  const accept = 'application/json;as=Table;v=v1;g=meta.k8s.io';
+  const [first, second] = await watch(
+    'fieldSelector=metadata.name%3Dkube-root-ca.crt',
+    2,
+    async () => {
+      const key = { namespace: 'kube-public', name: 'kube-root-ca.crt' };
+      await server.client.patch(CONFIGMAPS, key, 'merge', { data: { more: 'x' } });
+    },
+    accept,
+  );
+  expect(first).toMatchObject({
+    type: 'ADDED',
+    object: { kind: 'Table', rows: [{ cells: ['kube-root-ca.crt', 1, expect.any(String)] }] },
+  });
+  expect(first.object.columnDefinitions).toHaveLength(3);
+  expect(second).toMatchObject({
+    type: 'MODIFIED',
+    object: { columnDefinitions: null, rows: [{ cells: ['kube-root-ca.crt', 2, expect.any(String)] }] },
+  });
+});
+
+test('a watcher that does not read is cut off, and the writer never waits for it', async () => {
+  const socket = await dial();
+  socket.write(`GET ${MAPS}?watch=1&resourceVersion=0 HTTP/1.1\r\nHost: x\r\n\r\n`);
+  await reader(socket)(head);
+  socket.pause();
+  const made = await createMap('big');
+  const data = { x: 'x'.repeat(900_000) };
+  for (let i = 0; i < 40; i++)
+    await server.client.update(CONFIGMAPS, {
+      ...made,
+      metadata: { name: 'big', namespace: 'kube-public' },
+      data: { ...data, i: String(i) },
+    });
+  const closed = once(socket, 'close');
+  socket.resume();
+  await closed;
+});
+
+test('a list is written from the texts that are kept', async () => {
+  const { text } = await server.ask(`${MAPS}?fieldSelector=metadata.name=later`);
+  const stored = await server.client.get(CONFIGMAPS, { namespace: 'kube-public', name: 'later' });
+  const { kind: _, apiVersion: __, ...item } = stored;
+  expect(JSON.parse(text).items).toEqual([item]);
+});
+
+test('a body that is too large is refused', async () => {
+  const body = { metadata: { name: 'huge' }, data: { x: 'x'.repeat(4 << 20) } };
+  const answer = await server.ask(MAPS, { method: 'POST', body });
+  expect(answer.code).toBe(413);
+  expect(JSON.parse(answer.text)).toMatchObject({
+    reason: 'RequestEntityTooLarge',
+    message: 'Request entity too large: limit is 3145728',
+  });
+});
+
+test('a YAML body', async () => {
+  const body = 'metadata:\n  name: from-yaml\ndata:\n  a: "1"\n';
+  const answer = await server.ask(MAPS, { method: 'POST', headers: { 'Content-Type': 'application/yaml' }, body });
+  expect(answer.code).toBe(201);
+  const bad = await server.ask(MAPS, { method: 'POST', headers: { 'Content-Type': 'application/yaml' }, body: 'a: [' });
+  expect(bad.code).toBe(400);
+});
+
+test.each<[string, number]>([
+  ['/healthz', 200],
+  ['/version', 200],
+  ['/api', 403],
+  ['/nope', 403],
+  ['/api/v1/namespaces/default/pods/p/log', 403],
+])('anonymous: %s is %d', async (path, code) => {
+  expect((await server.ask(path, { anonymous: true })).code).toBe(code);
+});
+
+test('ephemeral containers are refused by name', async () => {
+  await server.client.create(PODS, {
+    metadata: { name: 'p', namespace: 'default' },
+    spec: { containers: [{ name: 'c', image: 'x' }] },
+  });
+  const path = '/api/v1/namespaces/default/pods/p/ephemeralcontainers';
+  expect((await server.ask(path)).code).toBe(200);
+  const headers = { 'Content-Type': 'application/strategic-merge-patch+json' };
+  const answer = await server.ask(path, { method: 'PATCH', headers, body: { spec: { ephemeralContainers: [] } } });
+  expect(answer.code).toBe(422);
+  expect(answer.text).toContain('spec.ephemeralContainers');
+});
+
+test('the published schemas say that fields are validated here, and how lists merge', async () => {
+  const index = JSON.parse((await server.ask('/openapi/v3')).text);
+  expect(Object.keys(index.paths)).toEqual(['api/v1', 'apis/events.k8s.io/v1', 'apis/coordination.k8s.io/v1']);
+  const { text } = await server.ask(index.paths['api/v1'].serverRelativeURL);
+  const document = JSON.parse(text);
+  const { patch } = document.paths['/api/v1/namespaces/{namespace}/pods/{name}'];
+  expect(patch['x-kubernetes-group-version-kind']).toEqual({ group: '', version: 'v1', kind: 'Pod' });
+  expect(patch.parameters.map(({ name }: { name: string }) => name)).toContain('fieldValidation');
+  const { schemas } = document.components;
+  expect(schemas['io.k8s.api.core.v1.PodSpec'].properties.containers).toMatchObject({
+    type: 'array',
+    'x-kubernetes-patch-merge-key': 'name',
+  });
+  const refs = new Set([...text.matchAll(/#\/components\/schemas\/([^"]+)/g)].map(([, name]) => name!));
+  expect([...refs].filter((name) => !(name in schemas))).toEqual([]);
+  const protobuf = { Accept: 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf' };
+  const v2 = await server.ask('/openapi/v2', { headers: protobuf });
+  expect(v2.headers['content-type']).toBe('application/com.github.proto-openapi.spec.v2.v1.0+protobuf');
+  expect(v2.text).toContain('fieldValidation');
+});
+
+test('a port that is taken is said in one sentence', async () => {
+  const { startApiServer } = await import('../api-server.ts');
+  const { FakeClock } = await import('../../lib/fake-clock.ts');
+  const { SeededRandom } = await import('../../lib/random.ts');
+  const { silentLogger } = await import('../../lib/logger.ts');
+  const { mkdtempSync, rmSync } = await import('node:fs');
+  const dir = mkdtempSync('/tmp/kubelette-port-');
+  const options = {
+    database: `${dir}/db`,
+    pkiDir: `${dir}/pki`,
+    clock: new FakeClock(),
+    random: new SeededRandom(1),
+    logger: silentLogger,
+  };
+  await expect(startApiServer({ ...options, port: server.port })).rejects.toThrow(
+    `port ${server.port} on 127.0.0.1 is in use by another process`,
+  );
+  // Nothing was left open: the same database can be used.
+  const second = await startApiServer({ ...options, port: 0 });
+  await second.close();
+  rmSync(dir, { recursive: true });
+});
+
+/** A kubelet that answers an upgrade and then echoes. */
+async function startKubelet(): Promise<{ kubelet: Server; asked: string[] }> {
+  const asked: string[] = [];
+  const kubelet = createServer(
+    {
+      ...server.issueServingCert('system:node:n1', ['n1']),
+      ca: server.ca,
+      requestCert: true,
+      rejectUnauthorized: true,
+    },
+    (request, response) => {
+      asked.push(`${request.method} ${request.url}`);
+      response.end(`answer to ${request.url}`);
+    },
+  );
+  kubelet.on('upgrade', (request, socket, head) => {
+    asked.push(`${request.method} ${request.url} ${request.headers.upgrade} ${request.headers.authorization}`);
+    socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: SPDY/3.1\r\nConnection: Upgrade\r\n\r\n');
+    socket.write(head);
+    socket.pipe(socket);
+  });
+  await new Promise<void>((resolve) => kubelet.listen(0, '127.0.0.1', resolve));
+  const { port } = kubelet.address() as AddressInfo;
+  const status = {
+    daemonEndpoints: { kubeletEndpoint: { Port: port } },
+    addresses: [{ type: 'InternalIP', address: '10.0.0.1' }],
+  };
+  await server.client.create(NODES, { metadata: { name: 'n1' }, spec: {}, status } as Node);
+  return { kubelet, asked };
+}
+
+test('streams go to the kubelet byte for byte; logs and the node proxy too', async () => {
+  const { kubelet, asked } = await startKubelet();
+  const spec: Pod['spec'] = {
+    nodeName: 'n1',
+    initContainers: [{ name: 'i', image: 'x' }],
+    containers: [{ name: 'c', image: 'x' }],
+  };
+  await server.client.create(PODS, { metadata: { name: 'streams', namespace: 'default' }, spec });
+  const pod = '/api/v1/namespaces/default/pods/streams';
+
+  expect((await server.ask(`${pod}/log?container=i&follow=true`)).text).toBe(
+    'answer to /containerLogs/default/streams/i?follow=true',
+  );
+  expect((await server.ask('/api/v1/nodes/n1/proxy/probes/default/streams?x=1')).text).toBe(
+    'answer to /probes/default/streams?x=1',
+  );
+
+  const socket = await dial();
+  const bytes = Buffer.from(Array.from({ length: 256 }, (_, i) => i)).toString('latin1');
+  const request = `POST ${pod}/exec?command=ls&command=-l&stdout=true HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer mine\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n\r\n`;
+  const echoed = reader(socket)((text) => text.endsWith(`${bytes}end`));
+  socket.write(Buffer.from(request + bytes, 'latin1'));
+  socket.write('end');
+  expect(await echoed).toMatch(/^HTTP\/1.1 101 Switching Protocols/);
+  expect(asked.at(-1)).toBe('POST /exec/default/streams/c?command=ls&command=-l&stdout=true SPDY/3.1 undefined');
+
+  const refused = await dial();
+  refused.write(
+    `POST ${pod}/attach?container=none HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n\r\n`,
+  );
+  expect(await reader(refused)((text) => text.endsWith('}'))).toMatch(
+    /^HTTP\/1.1 400 Bad Request.*container none is not valid for pod streams/s,
+  );
+
+  kubelet.close();
+  kubelet.closeAllConnections();
+  const gone = await server.ask(`${pod}/log?container=c`);
+  expect(gone.code).toBe(500);
+  expect(gone.text).toMatch(/error dialing backend: dial tcp 127\.0\.0\.1:\d+: connect: connection refused/);
+});
