@@ -17,6 +17,16 @@ export function containerState(state: ContainerState): ContainerRuntimeState {
   return STATES[state] ?? 'unknown';
 }
 
+/**
+ * Whether this instance never ran because whoever had asked for its start went away meanwhile: containerd gives up a start when the
+ * connection of its caller breaks, as it does when an agent is killed. It is no failure of the container's, and no restart.
+ */
+export function isAbandonedStart({ state, startedAt, reason, message }: cri.ContainerStatus): boolean {
+  const neverRan = state === ContainerState.CONTAINER_EXITED && startedAt === 0n && reason === 'StartError';
+  // The latter: containerd kills the shim that it was just starting for the call.
+  return neverRan && /context canceled|failed to start shim: start failed: : signal: killed/.test(message);
+}
+
 /** CRI's answer in the kubelet's terms. @param sandboxId CRI does not repeat it in a container's status */
 export function containerFromCri(status: cri.ContainerStatus, sandboxId: string): ContainerRuntimeStatus {
   const { annotations } = status;

@@ -50,6 +50,19 @@ function states(pleg: Pleg): string[] {
 }
 
 describe('Pleg', () => {
+  it('takes back a start that an agent before us did not live to see, without counting it', async () => {
+    const t = await setUp();
+    const words = 'failed to create containerd task: failed to start shim: start failed: : signal: killed: unknown';
+    t.fake.onStart('a', { startError: words });
+    const abandoned = await t.create('a');
+    await expect(t.fake.runtime.startContainer(abandoned)).rejects.toThrow();
+    t.fake.onStart('b', { startError: 'exec: no such file' });
+    await expect(t.fake.runtime.startContainer(await t.create('b'))).rejects.toThrow();
+    await t.start();
+    expect(t.states()).toEqual(['b exited 128 StartError']);
+    expect(await t.fake.runtime.listContainers({ id: abandoned })).toEqual([]);
+  });
+
   it('adopts what runs', async () => {
     const t = await setUp();
     const id = await t.create('a');

@@ -12,7 +12,7 @@ import {
   type SandboxRuntimeStatus,
 } from '../runtime-status.ts';
 import { diffRelist } from './diff-relist.ts';
-import { containerFromCri, containerState, msFromNs, sandboxFromCri } from './from-cri.ts';
+import { containerFromCri, containerState, isAbandonedStart, msFromNs, sandboxFromCri } from './from-cri.ts';
 import { type ReadTerminationMessage, terminationMessageOf } from './termination-message.ts';
 
 export interface PodIdentity {
@@ -193,6 +193,10 @@ export class Pleg {
     if (!entry) return;
     try {
       const answer = await this.runtime.containerStatus(id);
+      if (isAbandonedStart(answer)) {
+        await this.runtime.removeContainer(id);
+        return this.containerRemoved(id);
+      }
       await this.take(entry.podUID, entry.status.sandboxId, answer);
     } catch (error) {
       this.logger.debug({ container: id, error: messageOf(error) }, 'container status not available');
@@ -290,7 +294,10 @@ export class Pleg {
   private async adoptContainer(listed: cri.Container): Promise<void> {
     const podUID = listed.labels[LABELS.podUID] ?? this.sandboxes.get(listed.podSandboxId)?.pod.podUID ?? '';
     await ignoreGone(
-      this.runtime.containerStatus(listed.id).then((s) => this.take(podUID, listed.podSandboxId, s, true)),
+      this.runtime.containerStatus(listed.id).then((status) => {
+        if (isAbandonedStart(status)) return this.runtime.removeContainer(listed.id);
+        return this.take(podUID, listed.podSandboxId, status, true);
+      }),
     );
   }
 

@@ -25,6 +25,10 @@ const MIN_GRACE_SECONDS = 2;
 /** How much longer than its grace period a stop may take before we stop believing in it. */
 const STOP_MARGIN_MS = 120_000;
 
+/** How long a start call of an agent before us is waited for: 10 s. */
+const START_TRIES = 100;
+const START_RETRY_MS = 100;
+
 /** What is done to single containers, with the events that tell of it. Decides nothing. */
 export class ContainerOperations {
   private readonly parts: KubeletParts;
@@ -94,10 +98,12 @@ export class ContainerOperations {
   ): Promise<void> {
     const { runtime, pleg, hooks } = this.parts;
     try {
-      await runtime.startContainer(id);
+      await this.callStart(id);
     } catch (error) {
       // What is left of it says why; it counts as an instance that ended.
       await pleg.refresh(id);
+      // Another start call, of an agent that died meanwhile, had come to nothing before ours.
+      if (/ in CONTAINER_EXITED state/.test(messageOf(error))) return;
       throw this.failed(pod, container, 'RunContainerError', messageOf(error), error);
     }
     this.event(pod, container, 'Normal', 'Started', 'Container started');
@@ -110,6 +116,24 @@ export class ContainerOperations {
       // The event says no more than that: what the hook printed may hold secrets.
       this.event(pod, container, 'Warning', 'FailedPostStartHook', 'PostStartHook failed');
       throw new ContainerFailure('PostStartHookError', hookDetail(error), { cause: error });
+    }
+  }
+
+  /**
+   * The start call of an agent that was killed may still be under way: containerd then refuses ours until it has carried out the other
+   * one, or taken it back.
+   */
+  private async callStart(id: string): Promise<void> {
+    const { runtime, clock } = this.parts;
+    for (let tries = 1; ; tries++) {
+      try {
+        return await runtime.startContainer(id);
+      } catch (error) {
+        const words = messageOf(error);
+        if (/ in CONTAINER_RUNNING state/.test(words)) return;
+        if (!/ already in starting state/.test(words) || tries === START_TRIES) throw error;
+        await clock.sleep(START_RETRY_MS);
+      }
     }
   }
 
