@@ -96,7 +96,7 @@ export class ContainerOperations {
     podIP: string | undefined,
     signal: AbortSignal,
   ): Promise<void> {
-    const { runtime, pleg, hooks } = this.parts;
+    const { pleg, hooks } = this.parts;
     try {
       await this.callStart(id);
     } catch (error) {
