@@ -7,7 +7,7 @@ VITEST := vitest run --reporter=default --reporter=json
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup setup-node build check test unit e2e demo up down bench bench-quick generate clean
+.PHONY: help setup setup-node build check test unit sim sim-long sim-mutants e2e demo up down bench bench-quick generate clean
 
 help: ## what can be made
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## /\1\t/' | expand -t 12
@@ -27,10 +27,19 @@ check: build ## format, lint, types, import table, dead code, package
 unit: setup-node ## unit tests: no root, no network, seconds
 	@$(VITEST) --project unit --outputFile.json=$(RESULTS)/unit.json
 
+sim: setup-node ## 1,000 random lives under faults, on virtual time
+	@node scripts/sim.ts
+
+sim-long: setup-node ## 100,000 of them
+	@node scripts/sim.ts --seeds 100000
+
+sim-mutants: setup-node ## brings bugs back on purpose: the simulator must find each
+	@node scripts/sim-mutants.ts
+
 e2e: setup build ## end-to-end tests: real containerd, real kubectl; needs root
 	@$(VITEST) --project e2e --outputFile.json=$(RESULTS)/e2e.json
 
-test: setup check unit build e2e ## everything: set-up, checks, unit and end-to-end tests
+test: setup check unit sim build e2e ## everything: set-up, checks, unit, simulator and end-to-end tests
 
 demo: setup build ## both example manifests, live, in 90 seconds
 	@node scripts/demo.ts

@@ -59,12 +59,22 @@ type What =
       readonly key: string;
       readonly revision: number;
     }
-  | { readonly what: 'agentStarted' | 'agentDied' | 'runtimeDied' | 'runtimeReturned' | 'diskFull' | 'diskFreed' }
+  | {
+      readonly what:
+        | 'agentStarted'
+        | 'agentDied'
+        | 'agentFailed'
+        | 'runtimeDied'
+        | 'runtimeReturned'
+        | 'diskFull'
+        | 'diskFreed';
+    }
   /** Everything that the API server holds after a start. */
   | { readonly what: 'loaded'; readonly revision: number; readonly objects: ReadonlyMap<string, KubeObject> }
   | { readonly what: 'powerCut'; readonly lost: readonly number[] }
   | { readonly what: 'wallJumped'; readonly ms: number }
-  | { readonly what: 'hostLeftover'; readonly podUID: string; readonly kind: 'volumes' | 'logs' | 'hostPorts' }
+  /** Somebody asked for a pod's object to go at once, whatever still runs. */
+  | { readonly what: 'forceDeleted'; readonly podUID: string; readonly pod: string }
   /** A fault took hold of something. */
   | { readonly what: 'fault'; readonly name: string }
   | { readonly what: 'logged'; readonly level: 'warn' | 'error'; readonly message: string; readonly fields: string };

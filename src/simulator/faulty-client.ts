@@ -49,6 +49,11 @@ export class FaultyClient {
     this.fault = { how, left: count };
   }
 
+  /** No write is broken any more. */
+  mend(): void {
+    this.fault = undefined;
+  }
+
   breakWatches(how: WatchFault): void {
     for (const disturb of [...this.watches]) disturb(how);
   }

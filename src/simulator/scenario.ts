@@ -82,7 +82,9 @@ export type Action =
       readonly do: 'breakWrites';
       readonly count: number;
       readonly how: 'conflict' | 'fail' | 'loseAnswer';
-    };
+    }
+  /** What was broken and has not shown yet is whole again: from now on nothing fails any more. */
+  | { readonly atMs: number; readonly do: 'mend' };
 
 /** Everything about a run but its objects and its seed. Plain JSON. */
 export interface Scenario {

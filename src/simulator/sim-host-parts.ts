@@ -94,6 +94,10 @@ export function simHostParts(options: {
         await moment();
         host.logs.delete(podUID);
       },
+      async retain(podUIDs) {
+        await moment();
+        for (const uid of host.logs) if (!podUIDs.has(uid)) host.logs.delete(uid);
+      },
     },
     hostPorts: {
       async set(pod: Pod) {
@@ -103,6 +107,10 @@ export function simHostParts(options: {
       async remove(podUID) {
         await moment();
         host.hostPorts.delete(podUID);
+      },
+      async retain(podUIDs) {
+        await moment();
+        for (const uid of host.hostPorts) if (!podUIDs.has(uid)) host.hostPorts.delete(uid);
       },
     },
   };

@@ -144,6 +144,11 @@ export class SimNode {
     this.broken.push({ fault, left: fault.count });
   }
 
+  /** No call is broken any more. */
+  mend(): void {
+    this.broken.length = 0;
+  }
+
   set events(fault: EventFault | undefined) {
     this.eventFault = fault;
   }

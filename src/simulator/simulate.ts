@@ -80,6 +80,10 @@ class SimWorld implements WorldView {
   private readonly hash = createHash('sha256');
   private agent: SimAgent | undefined;
   private isOver = false;
+  /** Without power until then. */
+  private darkUntil = 0;
+  /** Where the independent watcher stands; undefined: it must list. */
+  private watchedFrom: string | undefined;
 
   constructor(options: SimulateOptions) {
     this.options = options;
@@ -153,7 +157,7 @@ class SimWorld implements WorldView {
   // --- our process
 
   private startAgent(): void {
-    if (this.agent?.process.alive || this.isOver) return;
+    if (this.agent?.process.alive || this.isOver || this.nowMs < this.darkUntil) return;
     const process = new SimProcess(this.clock, () => this.emit({ what: 'agentDied' }));
     this.emit({ what: 'agentStarted' });
     const { maxApiLatencyMs = 0 } = this.options;
@@ -169,6 +173,7 @@ class SimWorld implements WorldView {
     } catch (error) {
       // As when the disk is full: whoever supervises us tries again.
       if (!(error instanceof ApiStatusError)) throw error;
+      this.emit({ what: 'agentFailed' });
       process.kill();
       this.clock.setTimer(1000, () => this.startAgent());
     }
@@ -211,8 +216,10 @@ class SimWorld implements WorldView {
         return;
       case 'cutPower': {
         this.agent?.process.kill();
+        this.watchedFrom = undefined;
         this.emit({ what: 'powerCut', lost: this.disk.cutPower(action.lostWrites) });
         for (const node of this.nodes) node.cutPower();
+        this.darkUntil = Math.max(this.darkUntil, this.nowMs + action.downMs);
         this.clock.setTimer(action.downMs, () => this.startAgent());
         return;
       }
@@ -252,6 +259,10 @@ class SimWorld implements WorldView {
       case 'breakWatches':
         this.agent?.connection.breakWatches(action.how);
         return;
+      case 'mend':
+        for (const node of this.nodes) node.mend();
+        this.agent?.connection.mend();
+        return;
       case 'breakWrites':
         this.agent?.connection.breakWrites(action.how, action.count);
         return;
@@ -279,6 +290,7 @@ class SimWorld implements WorldView {
       const options = graceSeconds === undefined ? {} : { gracePeriodSeconds: graceSeconds };
       const { metadata } = await client.get(PODS, { namespace: 'default', name: pod });
       const preconditions = { uid: metadata.uid! };
+      if (graceSeconds === 0) this.emit({ what: 'forceDeleted', podUID: metadata.uid!, pod });
       const left = await client.delete(PODS, { namespace: 'default', name: pod }, { ...options, preconditions });
       if (left) this.acknowledge(PODS.plural, left, graceSeconds === 0);
     });
@@ -306,31 +318,30 @@ class SimWorld implements WorldView {
 
   /** Somebody who watches all pods from outside, and goes on where a broken watch ended. */
   private async watchPods(): Promise<void> {
-    let version: string | undefined;
     while (!this.isOver) {
       const { agent } = this;
       if (agent?.process.alive) {
         try {
-          if (version === undefined) {
+          if (this.watchedFrom === undefined) {
             const list = await agent.client.list(PODS);
-            version = list.metadata.resourceVersion!;
-            this.emit({ what: 'watched', type: 'listed', key: '', revision: Number(version) });
+            this.watchedFrom = list.metadata.resourceVersion!;
+            this.emit({ what: 'watched', type: 'listed', key: '', revision: Number(this.watchedFrom) });
           }
           const signal = agent.process.deathSignal;
-          for await (const event of agent.client.watch(PODS, { resourceVersion: version, signal })) {
+          for await (const event of agent.client.watch(PODS, { resourceVersion: this.watchedFrom, signal })) {
             if (event.type === 'ERROR') {
-              version = undefined;
+              this.watchedFrom = undefined;
               break;
             }
             if (event.type === 'BOOKMARK') continue;
             const { namespace, name, resourceVersion } = event.object.metadata;
-            version = resourceVersion!;
+            this.watchedFrom = resourceVersion!;
             const { type } = event;
-            this.emit({ what: 'watched', type, key: `${namespace}/${name}`, revision: Number(version) });
+            this.emit({ what: 'watched', type, key: `${namespace}/${name}`, revision: Number(this.watchedFrom) });
           }
         } catch (error) {
           if (!isAbort(error) && !(error instanceof ApiStatusError)) throw error;
-          version = undefined;
+          this.watchedFrom = undefined;
         }
       }
       await this.clock.sleep(RETRY_MS);

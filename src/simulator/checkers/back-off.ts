@@ -1,0 +1,62 @@
+import type { Checker } from '../checker.ts';
+import { containerSpec } from '../sim-node.ts';
+
+const FIRST_MS = 10_000;
+const MAX_MS = 300_000;
+/** Runs longer than this are forgiven. */
+const FORGIVEN_MS = 600_000;
+/** Wall times are whole seconds in places, and an adopted container's end is known to the second. */
+const SLACK_MS = 1100;
+
+interface Instance {
+  startedAt: number;
+  exitedAt: number | undefined;
+  /** How many crashes in a row came before this start. */
+  readonly crashes: number;
+  /** We had asked it to stop. */
+  signalled: boolean;
+  /** It ended of itself. */
+  crashed: boolean;
+}
+
+/** A container that keeps crashing is restarted no sooner than its back-off allows: at once, after 10 s, 20 s, ... 5 min. */
+export function backOff(): Checker {
+  const instances = new Map<string, Instance>();
+  return {
+    name: 'back-off',
+    on(fact, report, world) {
+      if (fact.what === 'sandboxStarted') {
+        // Whose sandbox was lost begins anew.
+        for (const key of instances.keys()) if (key.startsWith(`${fact.podUID}/`)) instances.delete(key);
+      }
+      // Of an exit that nobody saw, only the wall time is known.
+      if (fact.what === 'wallJumped') instances.clear();
+      if (fact.what !== 'containerStarted' && fact.what !== 'containerExited' && fact.what !== 'containerSignalled')
+        return;
+      const key = `${fact.podUID}/${fact.container}`;
+      const last = instances.get(key);
+      if (fact.what === 'containerSignalled') {
+        if (last) last.signalled = true;
+        return;
+      }
+      if (fact.what === 'containerExited') {
+        if (!last) return;
+        last.exitedAt = fact.atMs;
+        last.crashed = fact.by === 'itself' && !last.signalled && fact.atMs - last.startedAt < FORGIVEN_MS;
+        return;
+      }
+      const spec = containerSpec(world.pods.get(fact.podUID), fact.container);
+      // Of kills by a probe the first two are free, and one may come at the moment of a crash.
+      const free = spec?.livenessProbe || spec?.startupProbe ? -2 : 0;
+      const crashes = last?.crashed ? last.crashes + 1 : free;
+      instances.set(key, { startedAt: fact.atMs, exitedAt: undefined, crashes, signalled: false, crashed: false });
+      if (crashes < 2) return;
+      const wantedMs = Math.min(MAX_MS, FIRST_MS * 2 ** (crashes - 2));
+      const waitedMs = fact.atMs - last!.exitedAt!;
+      if (waitedMs >= wantedMs - SLACK_MS) return;
+      report(
+        `${fact.pod}/${fact.container} is restarted ${waitedMs} ms after crash ${crashes} in a row, not ${wantedMs} ms after it`,
+      );
+    },
+  };
+}

@@ -1,0 +1,57 @@
+import type { Pod } from '../../api/generated/types.ts';
+import type { Checker } from '../checker.ts';
+
+/** A deleted pod leaves nothing: its object goes last, and whoever was deleted with force is cleaned up after. */
+export function leftovers(): Checker {
+  /** Sandbox and container ids by pod UID. */
+  const things = new Map<string, Map<string, string>>();
+  const forced = new Set<string>();
+  const of = (podUID: string): Map<string, string> => {
+    const found = things.get(podUID) ?? new Map<string, string>();
+    things.set(podUID, found);
+    return found;
+  };
+  return {
+    name: 'leftovers',
+    on(fact, report) {
+      switch (fact.what) {
+        case 'sandboxStarted':
+          of(fact.podUID).set(fact.sandboxId, `sandbox ${fact.sandboxId}`);
+          return;
+        case 'sandboxRemoved':
+          of(fact.podUID).delete(fact.sandboxId);
+          return;
+        case 'containerCreated':
+          of(fact.podUID).set(fact.containerId, `container ${fact.containerId}`);
+          return;
+        case 'containerRemoved':
+          of(fact.podUID).delete(fact.containerId);
+          return;
+        case 'forceDeleted':
+          forced.add(fact.podUID);
+          return;
+        case 'written': {
+          if (fact.collection !== 'pods' || !fact.removed) return;
+          const uid = fact.object.metadata.uid!;
+          // The API server waits for no kubelet when the pod has finished, or has no node (any more: a power cut took it back).
+          const { spec, status } = fact.object as Pod;
+          const isOver = status?.phase === 'Succeeded' || status?.phase === 'Failed';
+          if (forced.has(uid) || isOver || !spec.nodeName) return;
+          const left = [...of(uid).values()];
+          if (left.length > 0) report(`pod ${fact.key} goes while the runtime has its ${left.join(', ')}`);
+        }
+      }
+    },
+    end(report, world) {
+      for (const [uid, left] of things) {
+        if (left.size > 0 && !world.pods.has(uid))
+          report(`${[...left.values()].join(', ')} of deleted pod ${uid} stay`);
+      }
+      for (const { host } of world.nodes) {
+        for (const [kind, uids] of Object.entries(host)) {
+          for (const uid of uids) if (!world.pods.has(uid)) report(`${kind} of deleted pod ${uid} stay on the host`);
+        }
+      }
+    },
+  };
+}

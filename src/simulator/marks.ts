@@ -1,0 +1,150 @@
+import type { Event, Pod } from '../api/generated/types.ts';
+import type { Fact } from './fact.ts';
+
+/** Events, by what they begin with, and the mark that they stand for. */
+const EVENT_MARKS: readonly (readonly [reason: string, text: RegExp, mark: string])[] = [
+  ['BackOff', /restarting failed container/, 'crash-loop back-off'],
+  ['BackOff', /pulling image/, 'back-off of a pull'],
+  ['Failed', /Failed to pull image/, 'failed pull'],
+  ['Failed', /Error: something went wrong/, 'container not created'],
+  ['Killing', /failed liveness probe/, 'killed by liveness'],
+  ['Killing', /failed startup probe/, 'killed by startup'],
+  ['Unhealthy', /Readiness probe failed/, 'readiness failed'],
+  ['Unhealthy', /errored and resulted in unknown state/, 'the prober itself failed'],
+  ['Unhealthy', /deadline exceeded|timeout|timed out/, 'probe timed out'],
+  ['FailedPreStopHook', /./, 'preStop failed'],
+  ['FailedPostStartHook', /./, 'postStart failed'],
+  ['SandboxChanged', /./, 'sandbox replaced'],
+  ['FailedCreatePodSandBox', /./, 'sandbox not created'],
+  ['DeadlineExceeded', /./, 'active deadline exceeded'],
+  ['FailedScheduling', /./, 'no node at first'],
+];
+
+/** What a set of runs was built to reach: `make sim` fails when any of it was never seen. */
+export const EXPECTED_MARKS: readonly string[] = [
+  ...new Set(EVENT_MARKS.map(([, , mark]) => mark)),
+  'agent died with a container created and not started',
+  'agent died while a pod was terminating',
+  'agent died while a container ran',
+  'agent did not start: disk full',
+  'container exited while the agent was away',
+  'pod deleted with force while it ran',
+  'grace period shortened',
+  'killed after its grace period',
+  'out of memory',
+  'init container failed',
+  'init container started again',
+  'container created early',
+  'start error',
+  'power cut took back writes',
+  'wall clock set back',
+  'runtime died',
+  'pod succeeded',
+  'pod failed',
+  'call fail',
+  'call loseAnswer',
+  'call hang',
+  'call hangActing',
+  'event lose',
+  'event double',
+  'event delay',
+  'watch end',
+  'watch expire',
+  'watch fail',
+  'write conflict',
+  'write fail',
+  'write loseAnswer',
+];
+
+/** Collects, over any number of runs, which rare branches were reached; from what happened, without a word in the code under test. */
+export class Marks {
+  readonly reached = new Set<string>();
+
+  /** A watcher for one run. */
+  watch(): (fact: Fact) => void {
+    const created = new Set<string>();
+    const running = new Set<string>();
+    const terminating = new Set<string>();
+    let isAway = true;
+    const mark = (name: string, when: unknown = true): void => {
+      if (when) this.reached.add(name);
+    };
+    return (fact) => {
+      switch (fact.what) {
+        case 'agentStarted':
+          isAway = false;
+          return;
+        case 'agentDied':
+          isAway = true;
+          mark('agent died with a container created and not started', created.size > 0);
+          mark('agent died while a pod was terminating', terminating.size > 0);
+          mark('agent died while a container ran', running.size > 0);
+          return;
+        case 'agentFailed':
+          mark('agent did not start: disk full');
+          return;
+        case 'containerCreated':
+          mark('container created early', running.size > 0);
+          created.add(fact.containerId);
+          return;
+        case 'containerNotStarted':
+          mark('start error');
+          created.delete(fact.containerId);
+          return;
+        case 'containerRemoved':
+          created.delete(fact.containerId);
+          return;
+        case 'containerStarted':
+          created.delete(fact.containerId);
+          running.add(fact.containerId);
+          mark('init container started again', fact.container.startsWith('i') && fact.attempt > 0);
+          return;
+        case 'containerExited':
+          running.delete(fact.containerId);
+          mark('container exited while the agent was away', isAway);
+          mark('killed after its grace period', fact.by === 'SIGKILL' && !isAway);
+          mark('out of memory', fact.oom);
+          mark('init container failed', fact.container.startsWith('i') && fact.exitCode !== 0 && fact.by === 'itself');
+          return;
+        case 'forceDeleted':
+          mark('pod deleted with force while it ran', running.size > 0);
+          return;
+        case 'powerCut':
+          mark('power cut took back writes', fact.lost.length > 0);
+          return;
+        case 'wallJumped':
+          mark('wall clock set back', fact.ms < 0);
+          return;
+        case 'runtimeDied':
+          mark('runtime died');
+          return;
+        case 'fault': {
+          const [what = '', how] = fact.name.split(' ');
+          mark(['event', 'watch', 'write'].includes(what) ? fact.name : `call ${how}`, how);
+          return;
+        }
+        case 'written':
+          if (fact.collection === 'events' && !fact.before) this.markEvent(fact.object as Event);
+          if (fact.collection !== 'pods') return;
+          markPod(fact.object as Pod, fact.before as Pod | undefined, mark);
+          if (fact.object.metadata.deletionTimestamp) {
+            terminating.add(fact.key);
+          }
+          if (fact.removed) terminating.delete(fact.key);
+      }
+    };
+  }
+
+  private markEvent({ reason, message = '' }: Event): void {
+    for (const [wanted, text, mark] of EVENT_MARKS) {
+      if (reason === wanted && text.test(message)) this.reached.add(mark);
+    }
+  }
+}
+
+function markPod(pod: Pod, before: Pod | undefined, mark: (name: string, when: unknown) => void): void {
+  const [now, old] = [pod, before].map((p) => p?.metadata.deletionGracePeriodSeconds);
+  mark('grace period shortened', now !== undefined && old !== undefined && now < old && now > 0);
+  mark('pod succeeded', pod.status?.phase === 'Succeeded');
+  mark('pod failed', pod.status?.phase === 'Failed');
+}
