@@ -540,7 +540,8 @@ export class PodWorker {
         restart: true,
       };
       this.record(kill);
-      await this.kill(kill, this.syncing.signal);
+      // Whose hook failed must not go on running, whatever the runtime says to that.
+      await this.persist(() => this.kill(kill, this.syncing.signal), this.syncing.signal);
     }
   }
 
@@ -772,16 +773,16 @@ export class PodWorker {
     this.onDone(this.podUID);
   }
 
-  /** Does `work` until it succeeds. Rejects only when the agent stops. */
-  private async persist(work: () => Promise<void>): Promise<void> {
+  /** Does `work` until it succeeds. Rejects only when the signal aborts: by default, when the agent stops. */
+  private async persist(work: () => Promise<void>, signal = this.stopping.signal): Promise<void> {
     for (let retryMs = FIRST_RETRY_MS; ; retryMs = Math.min(retryMs * 2, MAX_RETRY_MS)) {
-      this.stopping.signal.throwIfAborted();
+      signal.throwIfAborted();
       try {
         return await work();
       } catch (error) {
-        this.stopping.signal.throwIfAborted();
+        signal.throwIfAborted();
         this.logger.warn({ error: messageOf(error) }, 'clean-up of the pod failed, trying again');
-        await this.parts.clock.sleep(retryMs, this.stopping.signal);
+        await this.parts.clock.sleep(retryMs, signal);
       }
     }
   }
