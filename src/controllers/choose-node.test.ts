@@ -84,5 +84,42 @@ test.each<[string, Pod, Node[], ReturnType<typeof chooseNode>]>([
     },
   ],
 ])('%s', (_, wanting, nodes, expected) => {
-  expect(chooseNode(wanting, nodes)).toEqual(expected);
+  expect(chooseNode(wanting, nodes, [])).toEqual(expected);
+});
+
+const requesting = (cpu: string, memory = '0'): Pod =>
+  pod({ containers: [{ name: 'c', resources: { requests: { cpu, memory } } }] });
+const on = (other: Pod, phase?: string): Pod =>
+  ({ ...other, spec: { ...other.spec, nodeName: 'n' }, ...(phase ? { status: { phase } } : {}) }) as Pod;
+const sized: Node = { ...node('n'), status: { allocatable: { cpu: '2', memory: '1Gi', pods: '3' } } as Node['status'] };
+const port = (hostPort: number, protocol: 'TCP' | 'UDP' = 'TCP'): Pod =>
+  pod({ containers: [{ name: 'c', ports: [{ containerPort: 80, hostPort, protocol }] }] });
+
+test.each<[string, Pod, Pod[], string | undefined]>([
+  ['enough', requesting('1500m', '1Gi'), [on(requesting('500m'))], undefined],
+  [
+    'too little of both',
+    requesting('1501m', '2Gi'),
+    [on(requesting('500m'))],
+    '1 Insufficient cpu, 1 Insufficient memory',
+  ],
+  [
+    'who has finished takes nothing',
+    requesting('2'),
+    [on(requesting('2'), 'Succeeded'), on(requesting('2'), 'Failed')],
+    undefined,
+  ],
+  [
+    'who is elsewhere takes nothing',
+    requesting('2'),
+    [{ ...requesting('2'), spec: { ...requesting('2').spec, nodeName: 'm' } }],
+    undefined,
+  ],
+  ['too many', pod(), [on(pod()), on(pod()), on(pod())], '1 Too many pods'],
+  ['a port that is taken', port(80), [on(port(80))], "1 node(s) didn't have free ports for the requested pod ports"],
+  ['another protocol', port(80), [on(port(80, 'UDP'))], undefined],
+])('room: %s', (_, wanting, placed, refusal) => {
+  expect(chooseNode(wanting, [sized], placed)).toEqual(
+    refusal === undefined ? { node: 'n' } : { unschedulable: `0/1 nodes are available: ${refusal}.` },
+  );
 });

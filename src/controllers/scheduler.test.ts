@@ -66,3 +66,23 @@ test('a pod that chose its node itself is left alone', async () => {
   expect((await read('p')).spec.nodeName).toBe('other');
   expect(await events()).toEqual([]);
 });
+
+test('what does not fit waits for room', async () => {
+  const status = { allocatable: { cpu: '1' } } as Node['status'];
+  await server.client.create(NODES, { ...node(), status } as Node);
+  const containers = [{ name: 'c', image: 'x', resources: { requests: { cpu: '600m' } } }];
+  // Both before the scheduler hears that the first one has its node.
+  await Promise.all([
+    server.client.create(PODS, pod('a', { containers })),
+    server.client.create(PODS, pod('b', { containers })),
+  ]);
+  await settle();
+  expect((await read('a')).spec.nodeName).toBe('n1');
+  expect((await read('b')).spec.nodeName).toBeUndefined();
+  expect(await events()).toContain(
+    'Warning FailedScheduling default-scheduler 0/1 nodes are available: 1 Insufficient cpu.',
+  );
+  await server.client.delete(PODS, { namespace: 'default', name: 'a' }, { gracePeriodSeconds: 0 });
+  await settle();
+  expect((await read('b')).spec.nodeName).toBe('n1');
+});

@@ -8,7 +8,7 @@ import type { KubeClient } from '../client/kube-client.ts';
 import type { Clock } from '../lib/clock.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Logger } from '../lib/logger.ts';
-import { chooseNode, type Placement } from './choose-node.ts';
+import { chooseNode, isFinished, type Placement } from './choose-node.ts';
 
 export interface SchedulerOptions {
   readonly client: KubeClient;
@@ -30,12 +30,14 @@ export class Scheduler {
   private readonly nodes;
   /** Pods that are being bound. */
   private readonly busy = new Set<string>();
+  /** Pods that got a node which the informer has not seen yet, by UID. */
+  private readonly assumed = new Map<string, Pod>();
   private eventSerial = 0;
   private signal: AbortSignal | undefined;
 
   constructor(options: SchedulerOptions) {
     this.options = options;
-    this.pods = new Informer({ ...options, resource: PODS, fieldSelector: 'spec.nodeName=' });
+    this.pods = new Informer({ ...options, resource: PODS });
     this.nodes = new Informer({ ...options, resource: NODES });
   }
 
@@ -48,14 +50,26 @@ export class Scheduler {
     this.nodes.addHandlers({ add: all, update: all });
     const nodes = this.nodes.run(signal);
     await Promise.race([this.nodes.synced, nodes]);
-    this.pods.addHandlers({ add: (pod) => this.place(pod), update: (pod) => this.place(pod) });
+    this.pods.addHandlers({
+      add: (pod) => this.place(pod),
+      update: (pod, old) => {
+        if (pod.spec.nodeName) this.assumed.delete(pod.metadata.uid!);
+        this.place(pod);
+        if (isFinished(pod) && !isFinished(old)) all();
+      },
+      delete: (pod) => {
+        this.assumed.delete(pod.metadata.uid!);
+        all();
+      },
+    });
     await Promise.all([nodes, this.pods.run(signal)]);
   }
 
   private place(pod: Pod): void {
     const { uid = '', deletionTimestamp } = pod.metadata;
-    if (pod.spec.nodeName || deletionTimestamp || this.busy.has(uid)) return;
-    const placement = chooseNode(pod, this.nodes.list());
+    if (pod.spec.nodeName || deletionTimestamp || isFinished(pod) || this.busy.has(uid)) return;
+    const placed = [...this.pods.list().filter(({ spec }) => spec.nodeName), ...this.assumed.values()];
+    const placement = chooseNode(pod, this.nodes.list(), placed);
     if (
       'unschedulable' in placement &&
       getCondition(pod.status?.conditions, 'PodScheduled')?.message === placement.unschedulable
@@ -63,6 +77,7 @@ export class Scheduler {
       return;
     }
     this.busy.add(uid);
+    if ('node' in placement) this.assumed.set(uid, { ...pod, spec: { ...pod.spec, nodeName: placement.node } });
     void this.attempt(pod, placement).then((settled) => {
       this.busy.delete(uid);
       const current = this.pods.get(pod.metadata.name!, pod.metadata.namespace);
@@ -78,6 +93,7 @@ export class Scheduler {
       else await this.report(pod, placement.unschedulable);
       return 'node' in placement;
     } catch (error) {
+      this.assumed.delete(pod.metadata.uid!);
       // Gone, or placed by someone else.
       if (hasReason(error, 'NotFound') || hasReason(error, 'Conflict')) return true;
       logger.warn({ pod: pod.metadata.name, error: messageOf(error) }, 'scheduling failed');
