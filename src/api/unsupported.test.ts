@@ -36,6 +36,11 @@ test.each([
   ],
   [{ imagePullSecrets: [{ name: 's' }] }, ['warn spec.imagePullSecrets']],
   [{ schedulerName: 'mine' }, ['warn spec.schedulerName']],
+  [{ affinity: { podAntiAffinity: {}, nodeAffinity: {} } }, ['warn spec.affinity.podAntiAffinity']],
+  [
+    { topologySpreadConstraints: [{ maxSkew: 1, topologyKey: 'k', whenUnsatisfiable: 'DoNotSchedule' }] },
+    ['warn spec.topologySpreadConstraints'],
+  ],
 ])('%j', (spec, fields) => {
   expect(found(spec)).toEqual(fields);
 });

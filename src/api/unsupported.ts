@@ -60,6 +60,12 @@ export function unsupportedPodFields(pod: Pod): UnsupportedField[] {
   if (spec.schedulerName && spec.schedulerName !== 'default-scheduler') {
     warn('spec.schedulerName', 'kubelette has one node and no schedulers: ignored');
   }
+  for (const kind of ['podAffinity', 'podAntiAffinity'] as const) {
+    if (spec.affinity?.[kind]) warn(`spec.affinity.${kind}`, 'kubelette has one node to place pods on: ignored');
+  }
+  if (spec.topologySpreadConstraints?.length) {
+    warn('spec.topologySpreadConstraints', 'kubelette has one node to place pods on: ignored');
+  }
   return found;
 }
 
