@@ -10,6 +10,7 @@ import { DefaultHookRunner } from '../kubelet/hooks/hook-runner.ts';
 import { CriImageManager } from '../kubelet/images/image-manager.ts';
 import { PullFeed } from '../kubelet/images/pull-feed.ts';
 import { Kubelet } from '../kubelet/kubelet.ts';
+import { drainConnections } from '../kubelet/network/drain-connections.ts';
 import { NftHostPortManager } from '../kubelet/network/host-port-manager.ts';
 import { readNodeFacts } from '../kubelet/node/node-facts.ts';
 import type { NodeSettings } from '../kubelet/ports.ts';
@@ -36,8 +37,8 @@ export interface KubeletAssembly {
   readonly listenHost: string;
   readonly apiServer: Pick<ApiServer, 'client' | 'ca' | 'issueServingCert'>;
   readonly runtime: RuntimeConnection;
-  /** Resolves once no Service leads to the pod any more: nothing of it is stopped before. */
-  readonly beforeStop: (pod: Pod) => Promise<void>;
+  /** Resolves once no Service leads to a pod that is being deleted, with whether one did. */
+  readonly unroute: (pod: Pod) => Promise<boolean>;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -127,7 +128,7 @@ export async function assembleKubelet(given: KubeletAssembly): Promise<{
     settings,
     node,
     owner: layout.id,
-    beforeStop: given.beforeStop,
+    beforeStop: (pod) => unrouteAndDrain(pod, given),
     maxContainerRestartPeriodMs: given.maxContainerRestartPeriodSeconds * 1000,
   });
   const chores = new AbortController();
@@ -148,4 +149,17 @@ export async function assembleKubelet(given: KubeletAssembly): Promise<{
       await Promise.all([running, server.close()]);
     },
   };
+}
+
+/** The longest that requests under way may hold up a deletion. */
+const MAX_DRAIN_MS = 1000;
+
+/** "Unroute, then signal": a pod that is deleted first leaves its Services, then ends what it is at. */
+async function unrouteAndDrain(pod: Pod, { unroute, layout, clock }: KubeletAssembly): Promise<void> {
+  const { deletionTimestamp, deletionGracePeriodSeconds = 0, uid: podUID = '' } = pod.metadata;
+  if (!deletionTimestamp || deletionGracePeriodSeconds === 0) return;
+  if (!(await unroute(pod)) || pod.spec.hostNetwork) return;
+  const { cgroupParent } = layout;
+  const timeoutMs = Math.min(MAX_DRAIN_MS, (deletionGracePeriodSeconds * 1000) / 2);
+  await drainConnections({ cgroupParent, podUID, qosClass: pod.status?.qosClass, timeoutMs, clock });
 }

@@ -123,7 +123,7 @@ export async function startAgent(options: AgentOptions, deps: AgentDeps): Promis
       listenHost: LOOPBACK,
       apiServer,
       runtime,
-      beforeStop: (pod) => (pod.metadata.deletionTimestamp ? proxier.waitUnrouted(pod) : Promise.resolve()),
+      unroute: (pod) => proxier.waitUnrouted(pod),
       clock,
       logger,
     });

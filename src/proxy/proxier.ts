@@ -1,4 +1,4 @@
-import type { EndpointSlice, ObjectReference, Pod, Service } from '../api/generated/types.ts';
+import type { Endpoint, EndpointSlice, ObjectReference, Pod, Service } from '../api/generated/types.ts';
 import { ENDPOINTSLICES, SERVICES } from '../api/resources.ts';
 import { Informer } from '../client/informer.ts';
 import type { KubeClient } from '../client/kube-client.ts';
@@ -131,10 +131,15 @@ export class Proxier {
 
   /**
    * Resolves once no Service leads new connections to this pod, which is being deleted; or, when it is the last one left of a
-   * Service and still serves, once it is known to be ending. Resolves after a second in any case.
+   * Service and still serves, once it is known to be ending. Resolves after a second in any case, with whether it is one of a
+   * Service's pods at all, so that connections may be under way.
    */
-  async waitUnrouted(pod: Pod): Promise<void> {
-    if (this.isUnrouted(pod)) return;
+  async waitUnrouted(pod: Pod): Promise<boolean> {
+    if (!this.isUnrouted(pod)) await this.untilUnrouted(pod);
+    return this.endpointsOf(pod).length > 0;
+  }
+
+  private async untilUnrouted(pod: Pod): Promise<void> {
     await new Promise<void>((resolve) => {
       const done = (): void => {
         timer.cancel();
@@ -156,23 +161,24 @@ export class Proxier {
   }
 
   private isUnrouted(pod: Pod): boolean {
-    const addresses = (pod.status?.podIPs ?? []).map(({ ip }) => ip ?? '');
-    if (!addresses.some((address) => this.book.leadsTo(address)) && !this.isBusy && this.dirty.size === 0) {
-      // Not even one that is about to: a slice that has it, as one that gets traffic, would be in the rules.
-      return true;
-    }
-    if (this.isBusy || this.dirty.size > 0) return false;
-    const namespace = `${pod.metadata.namespace}/`;
+    // What is not ready is not in the rules; what is ending may be, as the last resort.
+    const isKnown = this.endpointsOf(pod).every(
+      ({ conditions }) => conditions?.terminating || !(conditions?.ready ?? true),
+    );
+    if (!isKnown) return false;
+    const isApplied = !this.isBusy && this.dirty.size === 0;
+    return isApplied || !pod.status?.podIPs?.some(({ ip = '' }) => this.book.leadsTo(ip));
+  }
+
+  private endpointsOf({ metadata }: Pod): Endpoint[] {
+    const found: Endpoint[] = [];
     for (const [service, slices] of this.slicesOf) {
-      if (!service.startsWith(namespace)) continue;
+      if (namespaceOf(service) !== metadata.namespace) continue;
       for (const { endpoints } of slices.values()) {
-        for (const { conditions, targetRef } of endpoints ?? []) {
-          if (targetRef?.uid !== pod.metadata.uid) continue;
-          if (!conditions?.terminating && (conditions?.ready ?? true)) return false;
-        }
+        for (const endpoint of endpoints ?? []) if (endpoint.targetRef?.uid === metadata.uid) found.push(endpoint);
       }
     }
-    return true;
+    return found;
   }
 
   private touch(key: string): void {
