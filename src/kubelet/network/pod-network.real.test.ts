@@ -5,6 +5,8 @@ import { instanceLayout } from '../../lib/instance.ts';
 
 const layout = instanceLayout('/nowhere/pod-network-test');
 const CIDR = '10.199.0.0/24';
+/** An address that the host has for its pods, besides their gateway's. */
+const OWN = '10.96.0.10';
 const prefix = `klt${process.pid}`;
 const HOST = `${prefix}h`;
 const WORLD = `${prefix}w`;
@@ -25,6 +27,7 @@ function agent(code: string): string {
     HOST,
     `import { PodNetwork } from ${url('./pod-network.ts')};
      import { NftHostPortManager } from ${url('./host-port-manager.ts')};
+     import { setUpBridge } from ${url('./bridge.ts')};
      import { instanceLayout } from ${url('../../lib/instance.ts')};
      const layout = instanceLayout(${JSON.stringify(layout.rootDir)});
      const network = new PodNetwork(layout, '${CIDR}');
@@ -76,10 +79,7 @@ beforeAll(async () => {
     run('ip', 'netns', 'add', ns);
     inside(ns, 'ip link set lo up');
   }
-  inside(
-    HOST,
-    `ip link add ${layout.bridge} type bridge && ip addr add 10.199.0.1/24 dev ${layout.bridge} && ip link set ${layout.bridge} up`,
-  );
+  agent(`await setUpBridge(layout, '${CIDR}', ['${OWN}']);`);
   const pod = (ns: string, n: number): void => {
     inside(
       HOST,
@@ -97,6 +97,7 @@ beforeAll(async () => {
   await serve(POD_A, 'a', '0.0.0.0', 80);
   await serve(WORLD, 'world', '0.0.0.0', 80);
   await serve(HOST, 'private', '127.0.0.1', 7000);
+  await serve(HOST, 'own', OWN, 53);
   agent('await network.setUp();');
 });
 
@@ -110,6 +111,20 @@ test('pods reach each other and, masqueraded, the world', () => {
   expect(tcp(HOST, '10.199.0.2', 80)).toBe('a 10.199.0.1');
   expect(tcp(POD_A, '192.0.2.2', 80)).toBe('world 192.0.2.1');
   expect(udp(POD_A, '192.0.2.2', 80)).toBe('world 192.0.2.1');
+});
+
+test("pods and the host reach the host's own address on the bridge, which is made once", () => {
+  for (const ns of [POD_A, POD_B, HOST]) {
+    expect(tcp(ns, OWN, 53)).toMatch(/^own /);
+    expect(udp(ns, OWN, 53)).toMatch(/^own /);
+  }
+  const shown = (): string =>
+    inside(HOST, `ip -o -4 address show dev ${layout.bridge}; ip -o link show ${layout.bridge}`);
+  const before = shown();
+  agent(`await setUpBridge(layout, '${CIDR}', ['${OWN}']);`);
+  expect(shown()).toBe(before);
+  // The CNI plugin looks for the gateway at the first place.
+  expect([...before.matchAll(/inet (\S+)/g)].map(([, address]) => address)).toEqual(['10.199.0.1/24', `${OWN}/32`]);
 });
 
 describe('a host port', () => {
