@@ -54,7 +54,7 @@ async function main(): Promise<void> {
           if (violations.length === 0) continue;
           failures.push({ ...failure, violations });
           const [first] = violations;
-          console.log(`sim: seed ${failure.seed}: ${first!.checker} at ${first!.atMs} ms: ${first!.message}`);
+          console.log(`sim: seed ${failure.seed}: ${first!.checker} at ${first!.atMs} ms: ${first!.message.split('\n')[0]}`);
         }
         if (done % 1000 < seeds && count > 1000)
           console.log(`sim: ${done} of ${count} seeds, ${failures.length} failed`);

@@ -16,6 +16,7 @@ import { CriImageManager } from '../kubelet/images/image-manager.ts';
 import { Kubelet } from '../kubelet/kubelet.ts';
 import { DefaultProbeManager } from '../kubelet/prober/probe-manager.ts';
 import { assert } from '../lib/errors.ts';
+import { parseCidr } from '../lib/ipv4.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Random } from '../lib/random.ts';
 import type { FactBody } from './fact.ts';
@@ -35,6 +36,7 @@ export interface SimAgentOptions {
   readonly emit: (fact: FactBody, node?: string) => void;
 }
 
+const SERVICE_CIDR = '10.96.0.0/16';
 const MEMORY_BYTES = 8 * 2 ** 30;
 
 /** One life of the agent: the API server, the controllers and a kubelet for each node; the production code, put together. */
@@ -57,9 +59,11 @@ export class SimAgent {
     this.logger = factLogger(options);
     const store = new ObjectStore(options.disk, clock);
     this.announce(store);
+    const serviceRange = parseCidr(SERVICE_CIDR);
+    assert(serviceRange, `${SERVICE_CIDR} is a network`);
     let admission: ClusterAdmission | undefined;
     const registry = new Registry(store, clock, random, (self) => {
-      admission = new ClusterAdmission(self, 'CA of the simulation');
+      admission = new ClusterAdmission(self, { caCertificate: 'CA of the simulation', serviceRange, random });
       return admission;
     });
     assert(admission, 'the registry makes its admission');
