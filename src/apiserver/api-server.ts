@@ -2,7 +2,8 @@ import { createServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { KubeClient } from '../client/kube-client.ts';
 import type { Clock } from '../lib/clock.ts';
-import { errnoOf, messageOf, UserError } from '../lib/errors.ts';
+import { assert, errnoOf, messageOf, UserError } from '../lib/errors.ts';
+import { parseCidr } from '../lib/ipv4.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Random } from '../lib/random.ts';
 import type { KeyPair } from './auth/certificates.ts';
@@ -27,6 +28,8 @@ export interface ApiServerOptions {
   readonly port: number;
   /** Where the kubelets' servers listen, when that is not their node's address: the embedded one keeps to loopback. */
   readonly kubeletHost?: string;
+  /** Where Services have their addresses, such as 10.96.0.0/16. */
+  readonly serviceCIDR?: string;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -48,6 +51,7 @@ export interface ApiServer {
 }
 
 const HOST = '127.0.0.1';
+const DEFAULT_SERVICE_CIDR = '10.96.0.0/16';
 const SERVER_NAMES = [HOST, '::1', 'localhost', 'kubernetes', 'kubernetes.default', 'kubernetes.default.svc'];
 /** Longer than any client keeps an idle connection, so that none meets a closed one. */
 const KEEP_ALIVE_MS = 10 * 60_000;
@@ -58,11 +62,13 @@ const KEEP_ALIVE_MS = 10 * 60_000;
  */
 export async function startApiServer(options: ApiServerOptions): Promise<ApiServer> {
   const { clock, random, logger } = options;
+  const serviceRange = parseCidr(options.serviceCIDR ?? DEFAULT_SERVICE_CIDR);
+  assert(serviceRange, `${options.serviceCIDR} is a network`);
   const pki = loadPki(options.pkiDir, SERVER_NAMES, clock.now());
   const store = new ObjectStore(options.database, clock);
   let admission!: ClusterAdmission;
   const registry = new Registry(store, clock, random, (self) => {
-    admission = new ClusterAdmission(self, pki.ca.cert);
+    admission = new ClusterAdmission(self, { caCertificate: pki.ca.cert, serviceRange, random });
     return admission;
   });
   const requests = new ResourceRequests(registry, admission, clock);

@@ -16,9 +16,6 @@ type Json = any;
 const NOT_SERVED: readonly (readonly [prefix: string, why: string])[] = [
   ['discovery /apis/apps', 'workloads are not served yet'],
   ['discovery /apis/batch', 'workloads are not served yet'],
-  ['discovery /apis/discovery.k8s.io', 'Services are not served yet'],
-  ['service', 'Services are not served yet'],
-  ['endpoints', 'Services are not served yet'],
   ['deployment', 'workloads are not served yet'],
   ['statefulsets', 'workloads are not served yet'],
   ['daemonsets', 'workloads are not served yet'],
@@ -35,6 +32,8 @@ const RECORDER_MAP = 'every recorded namespace had a config map openshift-servic
 
 /** Recorded requests whose answer depends on what this replay does not have. */
 const NOT_REPLAYED: Readonly<Record<string, string>> = {
+  endpoints: 'made by a controller: test/unit/services',
+  'endpointslices real': 'made by a controller: test/unit/services',
   'watch old': 'needs a history that is compacted: registry.test.ts',
   'watch initial events': 'the recorded server had the feature turned off; ours has it: handlers.test.ts',
 };
@@ -42,6 +41,7 @@ const NOT_REPLAYED: Readonly<Record<string, string>> = {
 const CORE = [
   'bindings',
   'configmaps',
+  'endpoints',
   'events',
   'namespaces',
   'namespaces/finalize',
@@ -61,9 +61,18 @@ const CORE = [
   'pods/status',
   'secrets',
   'serviceaccounts',
+  'services',
+  'services/proxy',
+  'services/status',
 ];
-const GROUPS = ['events.k8s.io', 'authentication.k8s.io', 'authorization.k8s.io', 'coordination.k8s.io'];
-const VIRTUAL = ['selfsubjectreviews', 'selfsubjectaccessreviews', 'events', 'leases'];
+const GROUPS = [
+  'events.k8s.io',
+  'authentication.k8s.io',
+  'authorization.k8s.io',
+  'coordination.k8s.io',
+  'discovery.k8s.io',
+];
+const VIRTUAL = ['selfsubjectreviews', 'selfsubjectaccessreviews', 'events', 'leases', 'endpointslices'];
 
 /** Where our answer differs, and why. The function makes of the recorded answer what ours is. */
 const DIFFERENCES: Readonly<Record<string, readonly [why: string, expected: (recorded: Json) => Json]>> = {
@@ -238,6 +247,8 @@ const RECORDED_REVISION = '7404';
 let first = { uid: '', resourceVersion: '' };
 /** Of the list before: it names an object with a generated name. */
 let continueToken = '';
+/** Addresses and node ports that were allocated there, and here. */
+const allocated: [recorded: string, ours: string][] = [];
 
 async function send(request: RecordedAnswer): Promise<Answer> {
   const { method, headers, body, name } = request;
@@ -247,10 +258,11 @@ async function send(request: RecordedAnswer): Promise<Answer> {
   const uid = name === 'put wrong uid' ? '00000000-0000-4000-8000-000000000000' : first.uid;
   // The recorder wrote lists with a blank after each comma, and one answer shows the very bytes.
   const text = typeof body === 'string' ? body : name === 'pod: not-object' ? '[1, 2]' : JSON.stringify(body);
+  const ours = allocated.reduce((body, [theirs, mine]) => body?.replaceAll(theirs, mine), text);
   const asked = server.ask(path, {
     method,
     headers: { ...headers, ...(name === 'wrong token' ? { Authorization: 'Bearer wrong' } : {}) },
-    body: text?.replaceAll('"UID"', `"${uid}"`).replaceAll(`"${RECORDED_REVISION}"`, `"${first.resourceVersion}"`),
+    body: ours?.replaceAll('"UID"', `"${uid}"`).replaceAll(`"${RECORDED_REVISION}"`, `"${first.resourceVersion}"`),
     anonymous: name === 'no token' || name === 'wrong token',
   });
   if (path.includes('watch=1')) {
@@ -264,6 +276,11 @@ async function send(request: RecordedAnswer): Promise<Answer> {
   const answer = await asked;
   if (name === 'list limit') continueToken = JSON.parse(answer.text).metadata.continue;
   if (name === 'create configmap') first = JSON.parse(answer.text).metadata;
+  if (name === 'service' || name === 'service nodeport') {
+    const [theirs, mine] = [request.answer.spec, JSON.parse(answer.text).spec];
+    allocated.push([theirs.clusterIP, mine.clusterIP]);
+    if (mine.ports[0].nodePort) allocated.push([`${theirs.ports[0].nodePort}`, `${mine.ports[0].nodePort}`]);
+  }
   return answer;
 }
 
@@ -292,8 +309,9 @@ function warningsOf({ headers }: Answer): string[] {
   return headers.warning === undefined ? [] : [headers.warning];
 }
 
-function parse({ text, headers, code }: Answer): Json {
+function parse({ text: written, headers, code }: Answer): Json {
   if (code === 204) return [];
+  const text = allocated.reduce((body, [theirs, mine]) => body.replaceAll(mine, theirs), written);
   if (!headers['content-type']?.startsWith('application/json')) return text;
   const lines = text.trimEnd().split('\n');
   return lines.length > 1 ? lines.map((line) => JSON.parse(line)) : JSON.parse(text);

@@ -38,7 +38,13 @@ const VIRTUAL: Readonly<Record<string, readonly DiscoveredResource[]>> = {
 };
 
 /** The groups beyond the core, in the order of upstream's priorities. */
-const GROUPS = ['events.k8s.io', 'authentication.k8s.io', 'authorization.k8s.io', 'coordination.k8s.io'];
+const GROUPS = [
+  'events.k8s.io',
+  'authentication.k8s.io',
+  'authorization.k8s.io',
+  'coordination.k8s.io',
+  'discovery.k8s.io',
+];
 
 /**
  * What this server can do, as clients discover it: the older form, one document a group version, and the aggregated one

@@ -43,6 +43,7 @@ export class ResourceHandler {
     const { namespace, name, subresource } = info;
     if (definition.resource.namespaced ? name && !namespace : namespace) throw noSuchResource();
     if (subresource !== undefined && !hasSubresource(definition, subresource)) throw noSuchResource();
+    if (definition.deprecation) exchange.warn(definition.deprecation);
     const representation = negotiate(exchange.header('accept'), 'objects');
     if (name === undefined) return this.handleCollection(exchange, info, definition, representation);
 

@@ -1,12 +1,16 @@
-import type { ConfigMap, Namespace, Pod, ServiceAccount } from '../../api/generated/types.ts';
-import { CONFIGMAPS, type KubeObject, NAMESPACES, PODS, SERVICEACCOUNTS } from '../../api/resources.ts';
+import type { ConfigMap, Namespace, Pod, Service, ServiceAccount } from '../../api/generated/types.ts';
+import { CONFIGMAPS, type KubeObject, NAMESPACES, PODS, SERVICEACCOUNTS, SERVICES } from '../../api/resources.ts';
 import { ApiStatusError } from '../../api/status-error.ts';
+import type { FieldError } from '../../api/validation/field-error.ts';
 import { assert } from '../../lib/errors.ts';
+import type { Cidr } from '../../lib/ipv4.ts';
+import type { Random } from '../../lib/random.ts';
 import { forbidden, notFound } from './api-errors.ts';
 import { admitPod } from './pod-admission.ts';
 import type { Admission, Registry } from './registry.ts';
 import type { ResourceDefinition } from './resource-definition.ts';
 import { findResource, STORED_RESOURCES } from './resource-table.ts';
+import { allocateService } from './service-allocation.ts';
 import { NAMESPACE_FINALIZER } from './strategies/namespace-strategy.ts';
 
 const SYSTEM_NAMESPACES = ['default', 'kube-system', 'kube-public', 'kube-node-lease'];
@@ -15,21 +19,28 @@ const ROOT_CA = 'kube-root-ca.crt';
 const ROOT_CA_DESCRIPTION =
   'Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such as the internal service IP or kubernetes.default.svc. No other usage is guaranteed across distributions of Kubernetes clusters.';
 
+export interface ClusterAdmissionOptions {
+  /** PEM. */
+  readonly caCertificate: string;
+  /** Where Services have their addresses. */
+  readonly serviceRange: Cidr;
+  readonly random: Random;
+}
+
 /**
  * The life of namespaces, at once where upstream has controllers that come later: a new one gets its service account and the CA's
- * certificate, a deleted one is emptied and then goes. Also admits pods.
+ * certificate, a deleted one is emptied and then goes. Also admits pods, and gives Services their addresses and ports.
  */
 export class ClusterAdmission implements Admission {
   private readonly registry: Registry;
-  private readonly caCertificate: string;
+  private readonly options: ClusterAdmissionOptions;
   private readonly namespaces = definitionOf(NAMESPACES);
   private readonly accounts = definitionOf(SERVICEACCOUNTS);
   private readonly configMaps = definitionOf(CONFIGMAPS);
 
-  /** @param caCertificate PEM */
-  constructor(registry: Registry, caCertificate: string) {
+  constructor(registry: Registry, options: ClusterAdmissionOptions) {
     this.registry = registry;
-    this.caCertificate = caCertificate;
+    this.options = options;
   }
 
   /** Makes what every cluster has, and finishes what a crash interrupted. Idempotent. */
@@ -72,6 +83,17 @@ export class ClusterAdmission implements Admission {
     }
   }
 
+  allocate({ resource, collection }: ResourceDefinition, object: KubeObject, old?: KubeObject): FieldError[] {
+    if (resource.plural !== SERVICES.plural) return [];
+    const { namespace, name } = object.metadata;
+    const others: Service[] = [];
+    for (const { key, object: other } of this.registry.store.scan(collection)) {
+      if (key !== `${namespace}/${name}` || !old) others.push(other as Service);
+    }
+    const { serviceRange, random } = this.options;
+    return allocateService(object as Service, old as Service | undefined, others, serviceRange, random);
+  }
+
   admitDelete({ resource }: ResourceDefinition, object: KubeObject): void {
     const { name = '' } = object.metadata;
     if (resource.plural === NAMESPACES.plural && IMMORTAL_NAMESPACES.includes(name)) {
@@ -103,13 +125,14 @@ export class ClusterAdmission implements Admission {
       const account: ServiceAccount = { metadata: { name: 'default' } };
       this.registry.create(this.accounts, namespace, account);
     }
-    const data = { 'ca.crt': this.caCertificate };
+    const { caCertificate } = this.options;
+    const data = { 'ca.crt': caCertificate };
     const found = this.find(CONFIGMAPS, `${namespace}/${ROOT_CA}`) as ConfigMap | undefined;
     if (!found) {
       const annotations = { 'kubernetes.io/description': ROOT_CA_DESCRIPTION };
       const map: ConfigMap = { metadata: { name: ROOT_CA, annotations }, data };
       this.registry.create(this.configMaps, namespace, map);
-    } else if (found.data?.['ca.crt'] !== this.caCertificate) {
+    } else if (found.data?.['ca.crt'] !== caCertificate) {
       this.registry.update(
         this.configMaps,
         namespace,

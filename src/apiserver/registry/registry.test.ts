@@ -3,6 +3,7 @@ import type { ConfigMap, Namespace, Pod } from '../../api/generated/types.ts';
 import { CONFIGMAPS, EVENTS, type KubeObject, NAMESPACES, PODS, SERVICEACCOUNTS } from '../../api/resources.ts';
 import { ApiStatusError } from '../../api/status-error.ts';
 import { FakeClock } from '../../lib/fake-clock.ts';
+import { parseCidr } from '../../lib/ipv4.ts';
 import { SeededRandom } from '../../lib/random.ts';
 import { ObjectStore } from '../storage/object-store.ts';
 import { ClusterAdmission } from './cluster-admission.ts';
@@ -16,6 +17,7 @@ const configMaps = findResource(CONFIGMAPS)!;
 const namespaces = findResource(NAMESPACES)!;
 const accounts = findResource(SERVICEACCOUNTS)!;
 const events = findResource(EVENTS)!;
+const SETTINGS = { serviceRange: parseCidr('10.96.0.0/24')!, random: new SeededRandom(2) };
 
 let clock: FakeClock;
 let store: ObjectStore;
@@ -25,7 +27,7 @@ beforeEach(() => {
   clock = new FakeClock(NOW);
   store = new ObjectStore(':memory:', clock, { changes: 50, characters: 1 << 20, ageMs: 60_000 });
   registry = new Registry(store, clock, new SeededRandom(1), (self) => {
-    admission = new ClusterAdmission(self, 'PEM');
+    admission = new ClusterAdmission(self, { ...SETTINGS, caCertificate: 'PEM' });
     return admission;
   });
   admission.bootstrap();
@@ -207,7 +209,7 @@ describe('namespaces', () => {
     const { uid } = find(accounts, 'default/default')!.metadata;
     registry.delete(accounts, 'default', 'default');
     expect(find(accounts, 'default/default')?.metadata.uid).not.toBe(uid);
-    new ClusterAdmission(registry, 'NEW').bootstrap();
+    new ClusterAdmission(registry, { ...SETTINGS, caCertificate: 'NEW' }).bootstrap();
     expect(find(configMaps, 'default/kube-root-ca.crt')).toMatchObject({ data: { 'ca.crt': 'NEW' } });
   });
 

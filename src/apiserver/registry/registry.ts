@@ -69,6 +69,8 @@ export interface Deleted {
 export interface Admission {
   /** Fills in and refuses. @throws ApiStatusError */
   admitCreate(definition: ResourceDefinition, object: KubeObject): void;
+  /** Gives an object that is to be written what no other may have. @returns what is wrong with what it asks for */
+  allocate(definition: ResourceDefinition, object: KubeObject, old?: KubeObject): FieldError[];
   /** @throws ApiStatusError 403 */
   admitDelete(definition: ResourceDefinition, object: KubeObject): void;
   /** An object was created, marked for deletion, or is gone. May write. */
@@ -224,6 +226,7 @@ export class Registry {
     applyDefaults(resource, object);
     this.admission.admitCreate(definition, object);
     strategy.prepareForCreate?.(object);
+    refuseInvalid(definition, object, this.admission.allocate(definition, object));
     const unsupported = strategy.unsupported?.(object) ?? [];
     refuseInvalid(definition, object, validate(resource, object));
     const refused = unsupported.filter(({ refuse }) => refuse);
@@ -273,7 +276,10 @@ export class Registry {
     if (options.prepare) options.prepare(object, old);
     else if (options.status) keepAllButStatus(object, old);
     else strategy.prepareForUpdate?.(object, old);
-    if (!options.status && !options.prepare) refuseInvalid(definition, object, validateUpdate(resource, object, old));
+    if (!options.status && !options.prepare) {
+      refuseInvalid(definition, object, this.admission.allocate(definition, object, old));
+      refuseInvalid(definition, object, validateUpdate(resource, object, old));
+    }
 
     if (sameButVersion(object, old)) return before;
     if (isDone(definition, object)) {

@@ -55,6 +55,8 @@ export interface ResourceDefinition {
   readonly createsOnUpdate?: boolean;
   /** A PUT must say which version it replaces. */
   readonly needsVersionOnUpdate?: boolean;
+  /** Warns everyone who asks for it. */
+  readonly deprecation?: string;
 }
 
 /** The subresource `status`, as most resources have it. */

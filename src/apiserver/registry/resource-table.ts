@@ -1,5 +1,7 @@
 import {
   CONFIGMAPS,
+  ENDPOINTS,
+  ENDPOINTSLICES,
   EVENTS,
   type KubeObject,
   LEASES,
@@ -9,6 +11,7 @@ import {
   type Resource,
   SECRETS,
   SERVICEACCOUNTS,
+  SERVICES,
 } from '../../api/resources.ts';
 import { eventTable } from '../printers/events.ts';
 import { nodeTable } from '../printers/nodes.ts';
@@ -20,12 +23,15 @@ import {
   serviceAccountTable,
 } from '../printers/plain-objects.ts';
 import { podTable } from '../printers/pods.ts';
+import { endpointSliceTable, endpointsTable, serviceTable } from '../printers/services.ts';
 import type { TableDefinition } from '../printers/table-definition.ts';
 import { fromEventsV1, toEventsV1 } from './event-view.ts';
 import { type ResourceDefinition, statusSubresource } from './resource-definition.ts';
+import { endpointSliceStrategy } from './strategies/endpoint-slice-strategy.ts';
 import { namespaceStrategy } from './strategies/namespace-strategy.ts';
 import { nodeStrategy } from './strategies/node-strategy.ts';
 import { podStrategy } from './strategies/pod-strategy.ts';
+import { serviceStrategy } from './strategies/service-strategy.ts';
 
 const ALL = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'];
 const PROXY = ['create', 'delete', 'get', 'patch', 'update'];
@@ -60,6 +66,13 @@ export const RESOURCE_TABLE: readonly ResourceDefinition[] = [
     singular: 'configmap',
     shortNames: ['cm'],
     storageVersionHash: 'qFsyl6wFWjQ=',
+  }),
+  define(ENDPOINTS, endpointsTable, {
+    singular: 'endpoints',
+    shortNames: ['ep'],
+    storageVersionHash: 'fWeeMqaN/OA=',
+    createsOnUpdate: true,
+    deprecation: 'v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice',
   }),
   define(EVENTS, eventTable, {
     singular: 'event',
@@ -108,6 +121,16 @@ export const RESOURCE_TABLE: readonly ResourceDefinition[] = [
     storageVersionHash: 'pbx9ZvyFpBE=',
     returnsDeleted: true,
   }),
+  define(SERVICES, serviceTable, {
+    singular: 'service',
+    shortNames: ['svc'],
+    categories: ['all'],
+    storageVersionHash: '0/CO1lhkEBI=',
+    returnsDeleted: true,
+    createsOnUpdate: true,
+    subresources: [{ name: 'proxy', kind: 'ServiceProxyOptions', verbs: PROXY }, statusSubresource('Service')],
+    strategy: serviceStrategy,
+  }),
   define(EVENTS_V1, eventTable as TableDefinition, {
     singular: 'event',
     shortNames: ['ev'],
@@ -120,6 +143,11 @@ export const RESOURCE_TABLE: readonly ResourceDefinition[] = [
     storageVersionHash: 'gqkMMb/YqFM=',
     createsOnUpdate: true,
     needsVersionOnUpdate: true,
+  }),
+  define(ENDPOINTSLICES, endpointSliceTable, {
+    singular: 'endpointslice',
+    storageVersionHash: 'qgS0xkrxYAI=',
+    strategy: endpointSliceStrategy,
   }),
 ];
 
