@@ -7,7 +7,7 @@ VITEST := vitest run --reporter=default --reporter=json
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup setup-node build check test unit sim sim-long sim-mutants e2e demo up down bench bench-quick generate clean
+.PHONY: help setup setup-node setup-browser build check test unit sim sim-long sim-mutants e2e demo up down bench bench-quick generate clean
 
 help: ## what can be made
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## /\1\t/' | expand -t 12
@@ -36,16 +36,19 @@ sim-long: setup-node ## 100,000 of them
 sim-mutants: setup-node ## brings bugs back on purpose: the simulator must find each
 	@node scripts/sim-mutants.ts
 
-e2e: setup build ## end-to-end tests: real containerd, real kubectl; needs root
+setup-browser:
+	@scripts/setup --browser
+
+e2e: setup-browser build ## end-to-end tests: real containerd, real kubectl; needs root
 	@$(VITEST) --project e2e --outputFile.json=$(RESULTS)/e2e.json
 
-test: setup check unit sim build e2e ## everything: set-up, checks, unit, simulator and end-to-end tests
+test: setup-browser check unit sim build e2e ## everything: set-up, checks, unit, simulator and end-to-end tests
 
 demo: setup build ## both example manifests, live, in 90 seconds
 	@node scripts/demo.ts
 
-up: setup build ## an agent to play with: prints how to use it; `make down` ends it
-	@node scripts/demo.ts up
+up: setup build ## an agent to play with: prints how to use it; `make down` ends it. WORDPRESS=1: for examples/wordpress
+	@node scripts/demo.ts up $(if $(WORDPRESS),--wordpress)
 
 down: ## ends what `make up` started and removes all of it
 	@node scripts/demo.ts down

@@ -1,6 +1,6 @@
 /**
  * The two example manifests, live. `demo` shows them from start to restart and cleans up; `demo up` leaves the node running to play
- * with, and `demo down` ends it.
+ * with (with `--wordpress`, it has the images of examples/wordpress as well), and `demo down` ends it.
  */
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -274,14 +274,16 @@ async function demo(): Promise<void> {
   process.exit();
 }
 
-async function up(): Promise<void> {
+async function up(standInSet: readonly string[]): Promise<void> {
   if (existsSync(join(UP_DIR, 'kubeconfig'))) {
     line(`There is one already (${UP_DIR}): \`make down\` first.`);
     process.exit(1);
   }
   heading('Where the images come from');
   const options = await imageOptions(async () => {
-    const settings = await outputOf(process.execPath, [standInsCommand, 'up', '--json'], { timeoutMs: 300_000 });
+    const settings = await outputOf(process.execPath, [standInsCommand, 'up', '--json', ...standInSet], {
+      timeoutMs: 600_000,
+    });
     writeFileSync(`${UP_DIR}.stand-ins`, settings);
     return JSON.parse(settings) as StandInSettings;
   });
@@ -310,11 +312,11 @@ async function down(): Promise<void> {
   line('Nothing is left running.');
 }
 
-const [command] = process.argv.slice(2);
+const [command, ...words] = process.argv.slice(2);
 if (process.getuid?.() !== 0) {
   console.error('Running containers needs root: sudo make demo');
   process.exit(1);
 }
-if (command === 'up') await up();
+if (command === 'up') await up(words);
 else if (command === 'down') await down();
 else await demo();
