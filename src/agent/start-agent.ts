@@ -12,6 +12,7 @@ import { ApiEventRecorder } from '../kubelet/events/event-recorder.ts';
 import { resolvePodCIDR } from '../kubelet/network/pod-cidr.ts';
 import { PodNetwork } from '../kubelet/network/pod-network.ts';
 import { routeLocalnet } from '../kubelet/network/route-localnet.ts';
+import { resolveServiceCIDR } from '../kubelet/network/service-cidr.ts';
 import { watchTable } from '../kubelet/network/watch-table.ts';
 import type { Clock } from '../lib/clock.ts';
 import { abortReason, errnoOf, messageOf, UserError } from '../lib/errors.ts';
@@ -24,6 +25,7 @@ import type { AgentOptions } from './agent-options.ts';
 import { assembleKubelet } from './assemble-kubelet.ts';
 import { tryLockInstance } from './instance-lock.ts';
 import { diskFull, prepareRootDir } from './prepare-root-dir.ts';
+import { CLUSTER_DOMAIN, startDns } from './start-dns.ts';
 import { removeHostState } from './stop-instance.ts';
 
 export interface AgentDeps {
@@ -67,6 +69,7 @@ export async function startAgent(options: AgentOptions, deps: AgentDeps): Promis
     throw new UserError(`--resolv-conf: there is no file ${options.resolvConf}`);
   }
   const podCIDR = resolvePodCIDR(layout, options.podCIDR ?? readAgentFile(layout)?.podCIDR);
+  const serviceCIDR = resolveServiceCIDR(layout, podCIDR);
   prepareRootDir(layout);
   let leaveNothing = !existsSync(layout.runDir);
   const lock = tryLockInstance(layout);
@@ -89,6 +92,7 @@ export async function startAgent(options: AgentOptions, deps: AgentDeps): Promis
       pkiDir: layout.pkiDir,
       port: options.port,
       kubeletHost: LOOPBACK,
+      serviceCIDR,
       clock,
       random,
       logger: logger.child({ component: 'apiserver' }),
@@ -111,14 +115,17 @@ export async function startAgent(options: AgentOptions, deps: AgentDeps): Promis
     ]);
     const nodeName = nodeNameOf(hostname());
     const proxier = startProxy(layout, podCIDR, nodeName, options, apiServer, { clock, logger }, started);
+    const names = { layout, podCIDR, serviceCIDR, resolvConf, client: apiServer.client, logger };
+    // Another runtime's pods have a network of its own, on which we have no address.
+    const clusterDNS = options.runtimeEndpoint === undefined ? await startDns(names, deps, started) : [];
     const kubelet = await assembleKubelet({
       layout,
       nodeName,
       nodeIP: hostAddress(),
       podCIDR,
       resolvConf,
-      clusterDNS: [],
-      clusterDomain: 'cluster.local',
+      clusterDNS,
+      clusterDomain: CLUSTER_DOMAIN,
       maxContainerRestartPeriodSeconds: options.maxContainerRestartPeriodSeconds,
       listenHost: LOOPBACK,
       apiServer,
