@@ -9,6 +9,7 @@ import { connectRuntime, type RuntimeConnection } from '../cri/cri-client.ts';
 import { ManagedContainerd } from '../cri/managed-containerd.ts';
 import { defaultResolvConf } from '../kubelet/container/default-resolv-conf.ts';
 import { ApiEventRecorder } from '../kubelet/events/event-recorder.ts';
+import { routeServices } from '../kubelet/network/bridge.ts';
 import { resolvePodCIDR } from '../kubelet/network/pod-cidr.ts';
 import { PodNetwork } from '../kubelet/network/pod-network.ts';
 import { routeLocalnet } from '../kubelet/network/route-localnet.ts';
@@ -118,6 +119,7 @@ export async function startAgent(options: AgentOptions, deps: AgentDeps): Promis
     const names = { layout, podCIDR, serviceCIDR, resolvConf, client: apiServer.client, logger };
     // Another runtime's pods have a network of its own, on which we have no address.
     const clusterDNS = options.runtimeEndpoint === undefined ? await startDns(names, deps, started) : [];
+    if (options.runtimeEndpoint === undefined) await routeServices(layout, serviceCIDR);
     const kubelet = await assembleKubelet({
       layout,
       nodeName,

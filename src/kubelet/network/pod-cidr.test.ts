@@ -7,7 +7,7 @@ import { defaultPodCIDR, parseRoutes, type Route, resolvePodCIDR } from './pod-c
 const net = (text: string) => parseCidr(text)!;
 const main = instanceLayout();
 const other = instanceLayout('/tmp/x');
-const route = (device: string, text: string): Route => ({ device, cidr: net(text) });
+const route = (device: string, text: string, metric = 0): Route => ({ device, cidr: net(text), metric });
 
 test.each(['1.2.3', '1.2.3.256', '01.2.3.4', 'a.b.c.d', '', '::1'])('%s is no address', (text) => {
   expect(parseIPv4(text)).toBeUndefined();
@@ -68,6 +68,11 @@ describe('the default', () => {
 describe('the network to use', () => {
   test("keeps the standing bridge's, whatever else came up", () => {
     const routes = [route('kubelette0', '10.90.0.0/16'), route('tun0', '10.90.1.0/24')];
+    expect(resolvePodCIDR(main, undefined, routes)).toBe('10.90.0.0/16');
+  });
+
+  test("is not that of the Services, which is the bridge's too", () => {
+    const routes = [route(main.bridge, '10.80.0.0/16', 1000), route(main.bridge, '10.90.0.0/16')];
     expect(resolvePodCIDR(main, undefined, routes)).toBe('10.90.0.0/16');
   });
 

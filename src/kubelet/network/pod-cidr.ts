@@ -8,6 +8,8 @@ import { type Cidr, cidr, formatCidr, overlaps, parseCidr } from '../../lib/ipv4
 export interface Route {
   readonly device: string;
   readonly cidr: Cidr;
+  /** 0 for those that come with an address of the device. */
+  readonly metric: number;
 }
 
 /** Bounds of a pod network's prefix: a gateway and a few pods at least, and no more than a private range. */
@@ -56,7 +58,7 @@ export function resolvePodCIDR(
 ): string {
   const others = routes.filter((route) => route.device !== layout.bridge);
   if (wanted === undefined) {
-    const own = routes.find((route) => route.device === layout.bridge && isUsable(route.cidr));
+    const own = routes.find((r) => r.device === layout.bridge && r.metric === 0 && isUsable(r.cidr));
     if (own) return formatCidr(own.cidr);
     return defaultPodCIDR(
       layout,
@@ -82,14 +84,14 @@ export function readRoutes(): Route[] {
   return parseRoutes(readFileSync('/proc/net/route', 'utf8'));
 }
 
-/** From the text of `/proc/net/route`: a head line, then device, destination and, in the eighth column, mask, in hexadecimal. */
+/** From the text of `/proc/net/route`: a head line, then device, destination and, in the last columns but three, metric and mask; networks in hexadecimal. */
 export function parseRoutes(text: string): Route[] {
   const routes: Route[] = [];
   for (const line of text.split('\n').slice(1)) {
-    const [device, destination, , , , , , mask] = line.trim().split(/\s+/);
+    const [device, destination, , , , , metric, mask] = line.trim().split(/\s+/);
     if (device === undefined || destination === undefined || mask === undefined) continue;
     const length = bitCount(littleEndian(mask));
-    if (length > 0) routes.push({ device, cidr: cidr(littleEndian(destination), length) });
+    if (length > 0) routes.push({ device, cidr: cidr(littleEndian(destination), length), metric: Number(metric) });
   }
   return routes;
 }

@@ -25,17 +25,19 @@ test('it overlaps neither the pods nor a route of the host', () => {
   const first = resolveServiceCIDR(other, '192.168.0.0/24', []);
   const second = inOthers(resolveServiceCIDR(other, first, []));
   expect(second).not.toBe(first);
-  const route = { device: 'eth0', cidr: parseCidr(second)! };
+  const route = { device: 'eth0', cidr: parseCidr(second)!, metric: 0 };
   expect([first, second]).not.toContain(inOthers(resolveServiceCIDR(other, first, [route])));
-  inOthers(resolveServiceCIDR(standard, '10.88.0.0/16', [{ device: 'eth0', cidr: parseCidr('10.96.4.0/24')! }]));
+  inOthers(
+    resolveServiceCIDR(standard, '10.88.0.0/16', [{ device: 'eth0', cidr: parseCidr('10.96.4.0/24')!, metric: 0 }]),
+  );
 });
 
 test("the instance's own bridge does not count", () => {
-  const route = { device: standard.bridge, cidr: parseCidr('10.96.0.10/32')! };
+  const route = { device: standard.bridge, cidr: parseCidr('10.96.0.10/32')!, metric: 0 };
   expect(resolveServiceCIDR(standard, '10.88.0.0/16', [route])).toBe('10.96.0.0/16');
 });
 
 test('no network left', () => {
-  const all = { device: 'eth0', cidr: parseCidr('10.0.0.0/8')! };
+  const all = { device: 'eth0', cidr: parseCidr('10.0.0.0/8')!, metric: 0 };
   expect(() => resolveServiceCIDR(other, '192.168.0.0/24', [all])).toThrow('no free network for Services');
 });
