@@ -25,6 +25,8 @@ export interface DnsServer {
 /** Without EDNS (RFC 1035, section 4.2.1). */
 const MIN_PAYLOAD_BYTES = 512;
 const MAX_CONNECTIONS = 256;
+/** What a client may leave unread, bytes. */
+const MAX_UNREAD_BYTES = 1 << 20;
 /** A connection on which nothing comes for so long is closed. */
 const IDLE_MS = 10_000;
 
@@ -80,6 +82,7 @@ function serveConnection(socket: Socket, options: DnsServerOptions): void {
     idle = options.clock.setTimer(IDLE_MS, () => socket.destroy());
     for (const bytes of framer.push(chunk)) {
       void answerTo(bytes, () => MAX_MESSAGE_BYTES, options).then((response) => {
+        if (socket.writableLength > MAX_UNREAD_BYTES) socket.destroy();
         if (response && socket.writable) socket.write(tcpFrame(response));
       });
     }
