@@ -18,7 +18,18 @@ function start(name: string, manifest: string): { args: string[]; rootDir: strin
   const rootDir = mkdtempSync(join(directory, 'node-'));
   const file = join(work, `${name}.yaml`);
   writeFileSync(file, manifest);
-  const args = ['run', file, '--root-dir', rootDir, '--registry-mirror', registryMirror, '--resolv-conf', resolvConf];
+  const args = [
+    'run',
+    file,
+    '--root-dir',
+    rootDir,
+    '--port',
+    '0',
+    '--registry-mirror',
+    registryMirror,
+    '--resolv-conf',
+    resolvConf,
+  ];
   return { args, rootDir };
 }
 
