@@ -150,13 +150,24 @@ describe('what a Service is reached at', () => {
     ],
   ])('nothing when %s', (_, s) => {
     const rules = compute(s, slice(endpoint('10.88.0.2')));
-    expect(rules).toEqual({ frontends: new Map(), clusterIPs: [], distant: [], chains: new Map(), sets: new Map() });
+    expect(led(rules)).toEqual({});
+    expect(rules.clusterIPs).toEqual([]);
   });
 
   test('SCTP ports are passed over, and the others are not', () => {
     const ports: ServicePort[] = [http, { name: 's', port: 90, protocol: 'SCTP' }];
     expect([...compute(service({ ports })).frontends.keys()]).toEqual(['10.96.0.7 . tcp . 80']);
   });
+});
+
+test('a load balancer for some clients only: ranges within others are left out', () => {
+  const status = { loadBalancer: { ingress: [{ ip: '192.0.2.1' }] } };
+  const loadBalancerSourceRanges = ['203.0.113.7/32', '10.1.0.0/16', '10.0.0.0/8', '10.0.0.0/8', 'fd00::/8'];
+  const rules = compute(
+    service({ type: 'LoadBalancer', externalIPs: ['192.0.2.9'], loadBalancerSourceRanges }, { status }),
+  );
+  expect(rules.guarded).toEqual(['192.0.2.1 . tcp . 80']);
+  expect(rules.allowed).toEqual(['192.0.2.1 . tcp . 80 . 10.0.0.0/8', '192.0.2.1 . tcp . 80 . 203.0.113.7/32']);
 });
 
 test('endpoints outside of the pod network are named, so that they answer through this host', () => {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { DiscoveryV1EndpointPort, Endpoint, EndpointSlice, Service, ServicePort } from '../api/generated/types.ts';
-import { type Cidr, cidr, parseCidr, parseIPv4 } from '../lib/ipv4.ts';
+import { type Cidr, cidr, formatCidr, overlaps, parseCidr, parseIPv4 } from '../lib/ipv4.ts';
 
 /** What the rules have to know of the node. */
 export interface ProxyNode {
@@ -35,6 +35,9 @@ export interface ServiceRules {
   readonly clusterIPs: readonly string[];
   /** `10.1.2.3 . tcp . 80`: endpoints elsewhere, which see this host as their client. Others may want the same. */
   readonly distant: readonly string[];
+  /** `192.0.2.1 . tcp . 80` of load balancers that are for some clients only, and `192.0.2.1 . tcp . 80 . 10.0.0.0/8` for whom. */
+  readonly guarded: readonly string[];
+  readonly allowed: readonly string[];
   /** Of sticky chains: their rules, and the clients of each endpoint. The names are this Service's own, and tell the content of sets. */
   readonly chains: ReadonlyMap<string, readonly string[]>;
   readonly sets: ReadonlyMap<string, string>;
@@ -68,6 +71,8 @@ export function computeServiceRules(
 ): ServiceRules {
   const frontends = new Map<FrontendKey, Frontend>();
   const distant = new Set<string>();
+  const guarded: string[] = [];
+  const allowed: string[] = [];
   const chains = new Map<string, readonly string[]>();
   const sets = new Map<string, string>();
   const clusterIPs = clusterIPsOf(service);
@@ -79,6 +84,12 @@ export function computeServiceRules(
       const backends = backendsOf(port, slices, node);
       const inside = clusterIPs.map((ip) => `${ip} . ${protocol} . ${port.port}`);
       const outside = outsideAddresses(service).map((ip) => `${ip} . ${protocol} . ${port.port}`);
+      const ranges = sourceRanges(service);
+      if (ranges.length > 0) {
+        const keys = balancerAddresses(service).map((ip) => `${ip} . ${protocol} . ${port.port}`);
+        guarded.push(...keys);
+        for (const key of keys) allowed.push(...ranges.map((range) => `${key} . ${range}`));
+      }
       if (port.nodePort) outside.push(`${protocol} . ${port.nodePort}`);
       const halves = [
         { keys: inside, onlyLocal: spec.internalTrafficPolicy === 'Local' },
@@ -104,7 +115,7 @@ export function computeServiceRules(
       }
     }
   }
-  return { frontends, clusterIPs, distant: [...distant], chains, sets };
+  return { frontends, clusterIPs, distant: [...distant], guarded, allowed, chains, sets };
 }
 
 /** Whether rules are made for it at all: not for headless ones, nor for names of something else. */
@@ -119,10 +130,23 @@ function clusterIPsOf({ metadata, spec }: Service): string[] {
 }
 
 /** Addresses other than the cluster's at which the world reaches it. */
-function outsideAddresses({ spec, status }: Service): string[] {
+function outsideAddresses(service: Service): string[] {
+  const external = (service.spec.externalIPs ?? []).filter(isIPv4);
+  return [...new Set([...external, ...balancerAddresses(service)])];
+}
+
+function balancerAddresses({ spec, status }: Service): string[] {
   const balancers = spec.type === 'LoadBalancer' ? (status?.loadBalancer?.ingress ?? []) : [];
-  const addresses = balancers.filter((b) => b.ipMode !== 'Proxy').map((b) => b.ip ?? '');
-  return [...new Set([...(spec.externalIPs ?? []), ...addresses].filter(isIPv4))];
+  return balancers
+    .filter((b) => b.ipMode !== 'Proxy')
+    .flatMap(({ ip }) => (ip !== undefined && isIPv4(ip) ? [ip] : []));
+}
+
+/** Those who may use its load balancer, without those that others hold; none: everybody may. */
+function sourceRanges({ spec }: Service): string[] {
+  const given = (spec.loadBalancerSourceRanges ?? []).flatMap((text) => parseCidr(text.trim()) ?? []);
+  const widest = given.sort((a, b) => a.length - b.length);
+  return widest.filter((range, i) => !widest.slice(0, i).some((wider) => overlaps(wider, range))).map(formatCidr);
 }
 
 function backendsOf(port: ServicePort, slices: readonly EndpointSlice[], node: ProxyNode): Backend[] {

@@ -301,6 +301,24 @@ test('an endpoint may be the host itself', async () => {
   expect(lab.tcp('host', '127.0.0.1', NODE_PORT)[0]).toMatch(/^host /);
 });
 
+test('a load balancer may be for some clients only', async () => {
+  const balancer = (range: string): string => `
+    const [web] = client.all(SERVICES);
+    await client.update(SERVICES, {
+      ...web, spec: { ...web.spec, type: 'LoadBalancer', loadBalancerSourceRanges: ['${range}'] },
+      status: { loadBalancer: { ingress: [{ ip: '198.51.100.6' }] } },
+    });`;
+  await route({}, [at(A)]);
+  await agent.ask(balancer('192.0.2.0/30'));
+  expect(lab.tcp('world', '198.51.100.6', 80)).toEqual([`a ${WORLD_ADDRESS}`]);
+  expect(lab.tcp('client', '198.51.100.6', 80)).toEqual(['timeout']);
+  await agent.ask(balancer(`${NETWORK}.0/24`));
+  expect(lab.tcp('world', '198.51.100.6', 80)).toEqual(['timeout']);
+  expect(lab.tcp('client', '198.51.100.6', 80)[0]).toMatch(/^a /);
+  // Its other addresses are for all.
+  expect(lab.tcp('world', HOST_ADDRESS, NODE_PORT)).toEqual([`a ${WORLD_ADDRESS}`]);
+});
+
 describe('what others have in the kernel', () => {
   beforeEach(() => route({}, [at(A), at(B)]));
 

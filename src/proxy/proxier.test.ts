@@ -103,7 +103,7 @@ test('begins with everything, without what an earlier life left; then applies di
   expect(anew).toBe(true);
   expect(script).toContain(`delete chain ip ${TABLE} svc-old\n`);
   expect(script).toContain(`delete map ip ${TABLE} svc-old-map\n`);
-  expect(script).not.toContain('guard');
+  expect(script).not.toContain(' guard\n');
   expect(script).toContain('{ 10.96.0.7 . 80 . 0 : 10.88.0.2 . 8080, 10.96.0.7 . 80 . 1 : 10.88.0.3 . 8080 }');
 
   await client.update(ENDPOINTSLICES, slice('web', endpoint(a)));

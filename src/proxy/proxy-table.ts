@@ -20,6 +20,9 @@ export const SETS = {
   },
   clusterIPs: 'svc-cluster-ips',
   distant: 'svc-distant',
+  /** Load balancers that are for some clients only, and for whom. */
+  guarded: 'svc-guarded',
+  allowed: 'svc-allowed',
 } as const;
 
 type FrontendKind = 'address' | 'nodePort';
@@ -61,12 +64,18 @@ export function baseCommands(bridge: string | undefined): NftCommand[] {
   }
   set(SETS.clusterIPs, 'type ipv4_addr');
   set(SETS.distant, 'type ipv4_addr . inet_proto . inet_service');
+  set(SETS.guarded, 'type ipv4_addr . inet_proto . inet_service');
+  set(SETS.allowed, 'type ipv4_addr . inet_proto . inet_service . ipv4_addr; flags interval');
 
   const chain = (name: string, hook: string, rules: readonly string[]): void => {
     commands.push(['add', 'chain', name, hook && `{ ${hook}; policy accept; }`]);
     for (const rule of rules) commands.push(['add', 'rule', name, rule]);
   };
-  const lead = [`${ADDRESS} vmap @${SETS.address.frontends}`, `${NODE_PORT} vmap @${SETS.nodePort.frontends}`];
+  const lead = [
+    `${ADDRESS} @${SETS.guarded} ${ADDRESS} . ip saddr != @${SETS.allowed} drop`,
+    `${ADDRESS} vmap @${SETS.address.frontends}`,
+    `${NODE_PORT} vmap @${SETS.nodePort.frontends}`,
+  ];
   // One after the host ports, which have the first word.
   chain('svc-from-outside', 'type nat hook prerouting priority -99', [
     ...(bridge === undefined ? [] : [`iifname != "${bridge}" ip daddr @${SETS.clusterIPs} return`]),

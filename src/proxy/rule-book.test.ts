@@ -214,13 +214,10 @@ describe('the difference, applied to what was, is what is to be', () => {
         for (const [frontend, wanting] of wanted) {
           const alone = wanting.map((one) => {
             const other = freshTable();
-            const chains = new Map([[one.stickyChain ?? 'x', []]]);
-            const rules = {
+            const rules: ServiceRules = {
+              ...computeServiceRules({ metadata: {}, spec: {} }, [], node),
               frontends: new Map([[frontend, one]]),
-              clusterIPs: [],
-              distant: [],
-              chains,
-              sets: new Map(),
+              chains: new Map([[one.stickyChain ?? 'x', []]]),
             };
             other.run(new RuleBook().plan(new Map([['a', rules]])).commands);
             return elementsOf(other, frontend, one.protocol);

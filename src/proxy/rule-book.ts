@@ -218,9 +218,13 @@ function isNodePortKey(key: FrontendKey): boolean {
 
 function sharedElements(rules: ServiceRules | undefined): string[] {
   if (!rules) return [];
+  const { clusterIPs, distant, guarded, allowed } = rules;
+  const of = (set: string, keys: readonly string[]): string[] => keys.map((key) => `${set} ${key}`);
   return [
-    ...rules.clusterIPs.map((ip) => `${SETS.clusterIPs} ${ip}`),
-    ...rules.distant.map((d) => `${SETS.distant} ${d}`),
+    ...of(SETS.clusterIPs, clusterIPs),
+    ...of(SETS.distant, distant),
+    ...of(SETS.guarded, guarded),
+    ...of(SETS.allowed, allowed),
   ];
 }
 

@@ -88,7 +88,7 @@ export class NetworkLab {
     await next();
     return {
       ask: (line) => {
-        child.stdin.write(`${line}\n`);
+        child.stdin.write(`${line.replaceAll('\n', ' ')}\n`);
         return next();
       },
       end: () => child.kill(),
@@ -153,7 +153,7 @@ export class NetworkLab {
 }
 
 export interface LabProcess {
-  /** Writes a line. @returns the next line that it prints */
+  /** Writes a line; breaks in it become blanks. @returns the next line that it prints */
   ask(line: string): Promise<string>;
   end(): void;
 }
