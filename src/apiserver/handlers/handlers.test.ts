@@ -182,7 +182,12 @@ test('ephemeral containers are refused by name', async () => {
 
 test('the published schemas say that fields are validated here, and how lists merge', async () => {
   const index = JSON.parse((await server.ask('/openapi/v3')).text);
-  expect(Object.keys(index.paths)).toEqual(['api/v1', 'apis/events.k8s.io/v1', 'apis/coordination.k8s.io/v1']);
+  expect(Object.keys(index.paths)).toEqual([
+    'api/v1',
+    'apis/events.k8s.io/v1',
+    'apis/coordination.k8s.io/v1',
+    'apis/discovery.k8s.io/v1',
+  ]);
   const { text } = await server.ask(index.paths['api/v1'].serverRelativeURL);
   const document = JSON.parse(text);
   const { patch } = document.paths['/api/v1/namespaces/{namespace}/pods/{name}'];

@@ -1,0 +1,209 @@
+import type { EndpointSlice, Endpoints, ObjectReference, Pod, Service } from '../api/generated/types.ts';
+import { ENDPOINTS, ENDPOINTSLICES, PODS, SERVICES } from '../api/resources.ts';
+import { ApiStatusError, hasReason } from '../api/status-error.ts';
+import { Informer } from '../client/informer.ts';
+import type { KubeClient } from '../client/kube-client.ts';
+import type { Clock } from '../lib/clock.ts';
+import { messageOf } from '../lib/errors.ts';
+import type { Logger } from '../lib/logger.ts';
+import { isMirrored, mirrorEndpoints } from './mirror-endpoints.ts';
+import type { SlicePlan } from './plan-slices.ts';
+import { reconcileEndpointSlices } from './reconcile-endpoint-slices.ts';
+import { ENDPOINTS_CONTROLLER, ENDPOINTS_MANAGED_BY, reconcileEndpoints } from './reconcile-endpoints.ts';
+import { keyOf, ServiceIndex } from './service-index.ts';
+import { lostPorts, selectsPods } from './service-pods.ts';
+import { TriggerTimes } from './trigger-times.ts';
+
+/** Writes Events; never throws, never blocks. */
+export interface ObjectEvents {
+  record(object: ObjectReference, type: 'Normal' | 'Warning', reason: string, message: string): void;
+}
+
+export interface EndpointSliceControllerOptions {
+  readonly client: KubeClient;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly events: ObjectEvents;
+}
+
+const FIRST_RETRY_MS = 100;
+const MAX_RETRY_MS = 10_000;
+
+/** What is done for one Service, one thing after the other. */
+interface Worker {
+  readonly triggerTimes: TriggerTimes;
+  /** Target ports that no pod has, of which was told. */
+  toldPorts: ReadonlySet<string>;
+  again: boolean;
+}
+
+/**
+ * Keeps what stands behind each Service: EndpointSlices and Endpoints made from the pods that it selects, or slices made from the
+ * Endpoints that somebody wrote. Nothing is put off: a pod's change is written as soon as it is heard of, for the kernel's rules wait.
+ */
+export class EndpointSliceController {
+  private readonly options: EndpointSliceControllerOptions;
+  private readonly services: Informer<Service>;
+  private readonly pods: Informer<Pod>;
+  private readonly slices: Informer<EndpointSlice>;
+  private readonly endpoints: Informer<Endpoints>;
+  private readonly index = new ServiceIndex();
+  /** By Service; only of those that are being looked after. */
+  private readonly workers = new Map<string, Worker>();
+  private readonly busy = new Set<string>();
+  private signal: AbortSignal | undefined;
+
+  constructor(options: EndpointSliceControllerOptions) {
+    this.options = options;
+    this.services = new Informer({ ...options, resource: SERVICES });
+    this.pods = new Informer({ ...options, resource: PODS });
+    this.slices = new Informer({ ...options, resource: ENDPOINTSLICES });
+    this.endpoints = new Informer({ ...options, resource: ENDPOINTS });
+  }
+
+  /** Runs until the signal aborts; never rejects. */
+  async run(signal: AbortSignal): Promise<void> {
+    this.listen();
+    const informers = [this.pods, this.slices, this.endpoints, this.services];
+    const running = Promise.all(informers.map((informer) => informer.run(signal)));
+    await Promise.race([Promise.all(informers.map(({ synced }) => synced)), running]);
+    // Not before everything is known: pods would seem to be gone.
+    this.signal = signal;
+    const everyone = [...this.services.list().map(keyOf), ...this.index.sliceOwners()];
+    const orphans = this.endpoints
+      .list()
+      .filter((endpoints) => isOurs(endpoints) && !this.index.service(keyOf(endpoints)));
+    this.syncAll([...new Set([...everyone, ...orphans.map(keyOf)])]);
+    await running;
+  }
+
+  private listen(): void {
+    const { index } = this;
+    const setPod = (pod: Pod): void => this.syncAll(index.setPod(pod));
+    this.pods.addHandlers({ add: setPod, update: setPod, delete: (pod) => this.syncAll(index.removePod(pod)) });
+    const setSlice = (slice: EndpointSlice): void => this.syncAll(index.setSlice(slice));
+    this.slices.addHandlers({
+      add: setSlice,
+      update: setSlice,
+      delete: (slice) => this.syncAll(index.removeSlice(slice)),
+    });
+    const setService = (service: Service): void => {
+      index.setService(service);
+      this.syncAll([keyOf(service)]);
+    };
+    this.services.addHandlers({
+      add: setService,
+      update: setService,
+      delete: (service) => {
+        index.removeService(service);
+        this.syncAll([keyOf(service)]);
+      },
+    });
+    const changed = (endpoints: Endpoints): void => this.syncAll([keyOf(endpoints)]);
+    this.endpoints.addHandlers({ add: changed, update: changed, delete: changed });
+  }
+
+  private syncAll(keys: readonly string[]): void {
+    if (this.signal === undefined || this.signal.aborted) return;
+    for (const key of keys) {
+      const worker = this.workers.get(key) ?? { triggerTimes: new TriggerTimes(), toldPorts: new Set(), again: false };
+      this.workers.set(key, worker);
+      if (this.busy.has(key)) worker.again = true;
+      else void this.work(key, worker, this.signal);
+    }
+  }
+
+  /** Until nothing is left to do. Its first step runs before it returns. */
+  private async work(key: string, worker: Worker, signal: AbortSignal): Promise<void> {
+    const { clock, logger } = this.options;
+    let retryMs = 0;
+    this.busy.add(key);
+    do {
+      worker.again = false;
+      try {
+        await this.sync(key, worker);
+        retryMs = 0;
+      } catch (error) {
+        // Somebody wrote in between, which is about to be heard of.
+        if (hasReason(error, 'Conflict') || hasReason(error, 'AlreadyExists')) retryMs = Math.max(retryMs, 1);
+        else logger.warn({ service: key, error: messageOf(error) }, 'endpoints not written');
+        retryMs = Math.min(MAX_RETRY_MS, retryMs === 0 ? FIRST_RETRY_MS : retryMs * 2);
+        await clock.sleep(retryMs, signal).catch(() => {});
+        worker.again = true;
+      }
+    } while (worker.again && !signal.aborted);
+    this.busy.delete(key);
+    if (!this.index.service(key)) this.workers.delete(key);
+  }
+
+  /** One look, and the writes that follow from it: slices first, since the proxy reads those. */
+  private async sync(key: string, worker: Worker): Promise<void> {
+    const { index } = this;
+    const [namespace, name] = key.split('/') as [string, string];
+    const service = index.service(key);
+    const existing = index.slicesOf(key);
+    const endpoints = this.endpoints.get(name, namespace);
+    if (service && selectsPods(service)) {
+      const pods = index.podsOf(key);
+      const time = worker.triggerTimes.next(service, pods);
+      await this.carryOut(reconcileEndpointSlices(service, pods, existing, time));
+      const wanted = reconcileEndpoints(service, pods, endpoints, time);
+      if (wanted) await this.writeEndpoints(wanted);
+      this.tellLostPorts(service, pods, worker);
+    } else if (service && endpoints && service.spec?.type !== 'ExternalName' && isMirrored(endpoints)) {
+      await this.carryOut(mirrorEndpoints(endpoints, existing));
+    } else {
+      await this.carryOut({ create: [], update: [], delete: existing });
+      if (!service && endpoints) await this.forgiving(() => this.options.client.delete(ENDPOINTS, { namespace, name }));
+    }
+  }
+
+  private async carryOut(plan: SlicePlan): Promise<void> {
+    const { client } = this.options;
+    const { index } = this;
+    for (const slice of plan.update) index.setSlice(await client.update(ENDPOINTSLICES, slice));
+    for (const slice of plan.create) {
+      await this.forgiving(async () => {
+        index.setSlice(await client.create(ENDPOINTSLICES, slice));
+      });
+    }
+    for (const slice of plan.delete) {
+      const { namespace, name = '' } = slice.metadata;
+      await this.forgiving(() => client.delete(ENDPOINTSLICES, { namespace, name }));
+      index.removeSlice(slice);
+    }
+  }
+
+  private async writeEndpoints(endpoints: Endpoints): Promise<void> {
+    const { client } = this.options;
+    await this.forgiving(() =>
+      endpoints.metadata.resourceVersion ? client.update(ENDPOINTS, endpoints) : client.create(ENDPOINTS, endpoints),
+    );
+  }
+
+  /** What is gone, or in a namespace that goes, needs no more writes. */
+  private async forgiving(write: () => Promise<unknown>): Promise<void> {
+    try {
+      await write();
+    } catch (error) {
+      const going = error instanceof ApiStatusError && error.details?.causes?.[0]?.reason === 'NamespaceTerminating';
+      if (!going && !hasReason(error, 'NotFound')) throw error;
+    }
+  }
+
+  private tellLostPorts(service: Service, pods: readonly Pod[], worker: Worker): void {
+    const { name, namespace, uid, resourceVersion } = service.metadata;
+    const lost = lostPorts(service, pods);
+    for (const port of lost) {
+      if (worker.toldPorts.has(port)) continue;
+      const reference = { kind: 'Service', apiVersion: 'v1', namespace, name, uid, resourceVersion };
+      const message = `no selected pod has a container port named ${JSON.stringify(port)}: what is sent to it goes nowhere`;
+      this.options.events.record(reference, 'Warning', 'TargetPortNotFound', message);
+    }
+    worker.toldPorts = new Set(lost);
+  }
+}
+
+function isOurs({ metadata }: Endpoints): boolean {
+  return metadata.labels?.[ENDPOINTS_MANAGED_BY] === ENDPOINTS_CONTROLLER;
+}
