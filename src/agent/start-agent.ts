@@ -4,7 +4,6 @@ import { NODES } from '../api/resources.ts';
 import { type ApiServer, startApiServer } from '../apiserver/api-server.ts';
 import type { KubeClient } from '../client/kube-client.ts';
 import { writeKubeconfig } from '../client/kubeconfig.ts';
-import { Scheduler } from '../controllers/scheduler.ts';
 import { connectRuntime, type RuntimeConnection } from '../cri/cri-client.ts';
 import { ManagedContainerd } from '../cri/managed-containerd.ts';
 import { defaultResolvConf } from '../kubelet/container/default-resolv-conf.ts';
@@ -26,6 +25,7 @@ import type { AgentOptions } from './agent-options.ts';
 import { assembleKubelet } from './assemble-kubelet.ts';
 import { tryLockInstance } from './instance-lock.ts';
 import { diskFull, prepareRootDir } from './prepare-root-dir.ts';
+import { startControllers } from './start-controllers.ts';
 import { CLUSTER_DOMAIN, startDns } from './start-dns.ts';
 import { removeHostState } from './stop-instance.ts';
 
@@ -99,22 +99,12 @@ export async function startAgent(options: AgentOptions, deps: AgentDeps): Promis
       logger: logger.child({ component: 'apiserver' }),
     });
     started.defer(() => apiServer.close());
-    const controllers = new AbortController();
-    const scheduler = new Scheduler({
-      client: apiServer.client,
-      clock,
-      logger: logger.child({ component: 'scheduler' }),
-    });
-    const scheduling = scheduler.run(controllers.signal);
-    started.defer(() => {
-      controllers.abort();
-      return scheduling;
-    });
+    const nodeName = nodeNameOf(hostname());
+    startControllers({ client: apiServer.client, nodeName, clock, logger }, started);
     const [runtime] = await Promise.all([
       startRuntime(layout, podCIDR, options, deps, logger, started),
       options.runtimeEndpoint === undefined ? setUpNetwork(layout, podCIDR, deps) : undefined,
     ]);
-    const nodeName = nodeNameOf(hostname());
     const proxier = startProxy(layout, podCIDR, nodeName, options, apiServer, { clock, logger }, started);
     const names = { layout, podCIDR, serviceCIDR, resolvConf, client: apiServer.client, logger };
     // Another runtime's pods have a network of its own, on which we have no address.
