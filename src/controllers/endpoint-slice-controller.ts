@@ -154,7 +154,9 @@ export class EndpointSliceController {
       await this.carryOut(mirrorEndpoints(endpoints, existing));
     } else {
       await this.carryOut({ create: [], update: [], delete: existing });
-      if (!service && endpoints) await this.forgiving(() => this.options.client.delete(ENDPOINTS, { namespace, name }));
+      // Somebody may write Endpoints before the Service that they are for.
+      if (service || !endpoints || !isOurs(endpoints)) return;
+      await this.forgiving(() => this.options.client.delete(ENDPOINTS, { namespace, name }));
     }
   }
 

@@ -46,9 +46,12 @@ export class LoadBalancerController {
       for (const service of this.services.list()) void this.sync(service);
     };
     const one = (service: Service): void => void this.sync(service);
-    this.services.addHandlers({ add: one, update: one });
     this.nodes.addHandlers({ add: all, update: all, delete: all });
-    await Promise.all([this.nodes.run(signal), this.services.run(signal)]);
+    const nodes = this.nodes.run(signal);
+    // Before they are known, addresses would seem to be gone.
+    await Promise.race([this.nodes.synced, nodes]);
+    this.services.addHandlers({ add: one, update: one });
+    await Promise.all([nodes, this.services.run(signal)]);
   }
 
   private async sync(service: Service): Promise<void> {
