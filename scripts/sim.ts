@@ -1,6 +1,6 @@
 /**
  * Random lives of nodes under faults, on virtual time: `make sim` (1,000 seeds), `make sim-long` (100,000).
- *   node scripts/sim.ts [--seeds N] [--from SEED] [--jobs N] [--enough N] [--only CHECKER]
+ *   node scripts/sim.ts [--seeds N] [--from SEED] [--jobs N] [--enough N] [--only CHECKER] [--shrink N]
  * A seed that fails is shrunk and written to test/sim/regressions/, from where it is run for ever. Exit code 1 when anything failed
  * or a rare branch was never reached.
  */
@@ -17,8 +17,6 @@ import { shrink } from '../src/simulator/shrink.ts';
 const CHUNK = 25;
 /** So few seeds need not reach everything. */
 const ENOUGH_FOR_ALL_MARKS = 1000;
-/** How many failing seeds are shrunk. */
-const SHRUNK = 3;
 const REGRESSIONS = join(import.meta.dirname, '../test/sim/regressions');
 
 async function main(): Promise<void> {
@@ -29,6 +27,7 @@ async function main(): Promise<void> {
       jobs: { type: 'string', default: String(availableParallelism()) },
       enough: { type: 'string', default: '20' },
       only: { type: 'string' },
+      shrink: { type: 'string', default: '3' },
     },
   });
   const from = Number(values.from);
@@ -54,14 +53,16 @@ async function main(): Promise<void> {
           if (violations.length === 0) continue;
           failures.push({ ...failure, violations });
           const [first] = violations;
-          console.log(`sim: seed ${failure.seed}: ${first!.checker} at ${first!.atMs} ms: ${first!.message.split('\n')[0]}`);
+          console.log(
+            `sim: seed ${failure.seed}: ${first!.checker} at ${first!.atMs} ms: ${first!.message.split('\n')[0]}`,
+          );
         }
         if (done % 1000 < seeds && count > 1000)
           console.log(`sim: ${done} of ${count} seeds, ${failures.length} failed`);
       }),
     ),
   );
-  for (const { seed, violations } of failures.slice(0, SHRUNK)) {
+  for (const { seed, violations } of failures.slice(0, Number(values.shrink))) {
     const { checker, message } = violations[0]!;
     const small = await shrink(generateCase(seed), async (smaller) =>
       (await violationsOf(smaller)).some((v) => v.checker === checker),
