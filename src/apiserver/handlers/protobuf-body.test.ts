@@ -73,3 +73,33 @@ test.each([
 ])('%s', async (_, bytes) => {
   await expect(decodeProtobuf(bytes)).rejects.toThrow();
 });
+
+test('a Service: numbers and flags that are not set, ports by number and by name', async () => {
+  const number = (w: BinaryWriter, field: number, value: number) => w.uint32(field << 3).int64(value);
+  const target = (w: BinaryWriter, kind: number, int: number, name: string) =>
+    nested(w, 4, (t) => text(number(number(t, 1, kind), 2, int), 3, name));
+  const raw: Write = (w) => {
+    nested(w, 1, (meta) => text(meta, 1, 's'));
+    return nested(w, 2, (spec) => {
+      nested(spec, 1, (p) => number(target(number(text(p, 1, 'a'), 3, 80), 0, 8080, ''), 5, 0));
+      nested(spec, 1, (p) => number(target(number(text(p, 1, 'b'), 3, 81), 1, 0, 'web'), 5, 30080));
+      nested(spec, 2, (entry) => text(text(entry, 1, 'app'), 2, 'a'));
+      text(text(spec, 3, ''), 4, 'NodePort');
+      number(spec, 12, 0);
+      return number(spec, 13, 0);
+    });
+  };
+  expect(await decodeProtobuf(body('Service', raw))).toEqual({
+    kind: 'Service',
+    apiVersion: 'v1',
+    metadata: { name: 's' },
+    spec: {
+      ports: [
+        { name: 'a', port: 80, targetPort: 8080 },
+        { name: 'b', port: 81, targetPort: 'web', nodePort: 30080 },
+      ],
+      selector: { app: 'a' },
+      type: 'NodePort',
+    },
+  });
+});

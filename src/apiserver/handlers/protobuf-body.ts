@@ -1,7 +1,9 @@
 import type { BinaryReader } from '@bufbuild/protobuf/wire';
 import { formatTime } from '../../api/time.ts';
 
-type Type = 'string' | 'int64' | 'bool' | 'bytes' | 'time' | Message | { readonly map: 'string' | 'bytes' };
+type Type = Scalar | Message | { readonly map: 'string' | 'bytes' };
+/** Of 'number' and 'flag', 0 and false say that nothing was given. */
+type Scalar = 'string' | 'int64' | 'number' | 'bool' | 'flag' | 'bytes' | 'time' | 'intOrString';
 /** Fields by number: name, type, and whether it is a list. */
 type Message = ReadonlyMap<number, readonly [name: string, type: Type, repeated?: 'repeated']>;
 
@@ -45,6 +47,36 @@ const DELETE_OPTIONS = message({
   4: ['propagationPolicy', 'string'],
   5: ['dryRun', 'string', 'repeated'],
 });
+const SERVICE_PORT = message({
+  1: ['name', 'string'],
+  2: ['protocol', 'string'],
+  3: ['port', 'number'],
+  4: ['targetPort', 'intOrString'],
+  5: ['nodePort', 'number'],
+  6: ['appProtocol', 'string'],
+});
+const SERVICE_SPEC = message({
+  1: ['ports', SERVICE_PORT, 'repeated'],
+  2: ['selector', { map: 'string' }],
+  3: ['clusterIP', 'string'],
+  4: ['type', 'string'],
+  5: ['externalIPs', 'string', 'repeated'],
+  7: ['sessionAffinity', 'string'],
+  8: ['loadBalancerIP', 'string'],
+  9: ['loadBalancerSourceRanges', 'string', 'repeated'],
+  10: ['externalName', 'string'],
+  11: ['externalTrafficPolicy', 'string'],
+  12: ['healthCheckNodePort', 'number'],
+  13: ['publishNotReadyAddresses', 'flag'],
+  14: ['sessionAffinityConfig', message({ 1: ['clientIP', message({ 1: ['timeoutSeconds', 'int64'] })] })],
+  17: ['ipFamilyPolicy', 'string'],
+  18: ['clusterIPs', 'string', 'repeated'],
+  19: ['ipFamilies', 'string', 'repeated'],
+  20: ['allocateLoadBalancerNodePorts', 'bool'],
+  21: ['loadBalancerClass', 'string'],
+  22: ['internalTrafficPolicy', 'string'],
+  23: ['trafficDistribution', 'string'],
+});
 const withMeta = (fields: Record<number, [string, Type, 'repeated'?]>): Message =>
   message({ 1: ['metadata', OBJECT_META], ...fields });
 
@@ -67,6 +99,7 @@ const KINDS: Readonly<Record<string, Message>> = {
     3: ['imagePullSecrets', message({ 1: ['name', 'string'] }), 'repeated'],
     4: ['automountServiceAccountToken', 'bool'],
   }),
+  Service: withMeta({ 2: ['spec', SERVICE_SPEC] }),
   Binding: withMeta({ 2: ['target', OBJECT_REFERENCE] }),
   Eviction: withMeta({ 2: ['deleteOptions', DELETE_OPTIONS] }),
   DeleteOptions: DELETE_OPTIONS,
@@ -102,7 +135,7 @@ const ENVELOPE = message({
 
 /**
  * A body in Kubernetes' protobuf form as the object that its JSON form would be: kubectl from 1.32 on sends what it creates
- * itself (namespaces, config maps, secrets, service accounts) in no other. Undefined for a kind that is not among them.
+ * itself (namespaces, config maps, secrets, service accounts, Services) in no other. Undefined for a kind that is not among them.
  * @throws when the bytes are no such message
  */
 export async function decodeProtobuf(body: Buffer): Promise<object | undefined> {
@@ -146,8 +179,12 @@ function readValue(reader: BinaryReader, type: Type): unknown {
       return reader.string();
     case 'int64':
       return Number(reader.int64());
+    case 'number':
+      return Number(reader.int64()) || undefined;
     case 'bool':
       return reader.bool();
+    case 'flag':
+      return reader.bool() || undefined;
     case 'bytes':
       return Buffer.from(reader.bytes()).toString('base64');
     default: {
@@ -156,6 +193,10 @@ function readValue(reader: BinaryReader, type: Type): unknown {
       if (type === 'time') {
         const { seconds } = readMessage(reader, end, TIMESTAMP);
         return seconds === undefined ? undefined : formatTime(Number(seconds) * 1000);
+      }
+      if (type === 'intOrString') {
+        const { isText, number = 0, text = '' } = readMessage(reader, end, INT_OR_STRING);
+        return isText ? text : number;
       }
       if (type instanceof Map) return readMessage(reader, end, type);
       const entry = readMessage(
@@ -169,3 +210,4 @@ function readValue(reader: BinaryReader, type: Type): unknown {
 }
 
 const TIMESTAMP = message({ 1: ['seconds', 'int64'] });
+const INT_OR_STRING = message({ 1: ['isText', 'flag'], 2: ['number', 'int64'], 3: ['text', 'string'] });
