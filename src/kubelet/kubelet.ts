@@ -80,7 +80,10 @@ export class Kubelet implements PodLookup {
       clock,
       logger,
       owner,
-      onChange: (uid) => this.wake(uid),
+      onChange: (uid) => {
+        this.wake(uid);
+        this.cleanUpOrphan(uid);
+      },
       onReturn: () => {
         for (const worker of this.workers.values()) worker.wake();
         void this.reporter.report().catch(() => {});
@@ -206,13 +209,16 @@ export class Kubelet implements PodLookup {
     const worker = this.workers.get(pod.metadata.uid ?? '');
     if (!worker) return;
     worker.removed();
-    if (worker.done) this.workers.delete(worker.podUID);
     this.statuses.forget(worker.podUID);
+    this.onDone(worker.podUID);
   }
 
   private onDone(podUID: string): void {
     // One whose object is still there stays known, so that it is not begun anew.
-    if (this.workers.get(podUID)?.gone) this.workers.delete(podUID);
+    const worker = this.workers.get(podUID);
+    if (!worker?.gone || !worker.done) return;
+    this.workers.delete(podUID);
+    this.cleanUpOrphan(podUID);
   }
 
   private look(worker: PodWorker): void {
@@ -220,18 +226,19 @@ export class Kubelet implements PodLookup {
     worker.wake();
   }
 
+  /** Removes what the runtime has of a pod that nobody looks after: it was deleted while we were away, or came up after its end. */
+  private cleanUpOrphan(podUID: string): void {
+    if (!this.isReady || this.workers.has(podUID)) return;
+    const identity = this.pleg.identity(podUID);
+    if (!identity) return;
+    this.options.logger.info({ pod: identity.name, namespace: identity.namespace }, 'pod without an object is removed');
+    const pod = orphanPod(identity, this.pleg.status(identity).containers);
+    this.look(new PodWorker({ pod, parts: this.parts, onDone: (uid) => this.onDone(uid), orphan: true }));
+  }
+
   /** What the runtime or the disk still has of pods that the API server does not know: they were deleted while we were away. */
   private async cleanUpOrphans(): Promise<void> {
-    for (const podUID of this.pleg.podUIDs()) {
-      const identity = this.pleg.identity(podUID);
-      if (!identity || this.workers.has(podUID)) continue;
-      this.options.logger.info(
-        { pod: identity.name, namespace: identity.namespace },
-        'pod without an object is removed',
-      );
-      const pod = orphanPod(identity, this.pleg.status(identity).containers);
-      this.look(new PodWorker({ pod, parts: this.parts, onDone: (uid) => this.onDone(uid), orphan: true }));
-    }
+    for (const podUID of this.pleg.podUIDs()) this.cleanUpOrphan(podUID);
     try {
       for (const podUID of await this.options.volumes.listPodUIDs()) {
         if (!this.workers.has(podUID)) await this.options.volumes.tearDown(podUID);

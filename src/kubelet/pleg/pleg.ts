@@ -80,6 +80,8 @@ export class Pleg {
   private readonly containers = new Map<string, ContainerEntry>();
   private readonly exits = new Map<string, Exit>();
   private readonly ooms = new Set<string>();
+  /** Containers that we are starting. */
+  private readonly starting = new Set<string>();
   private readonly pods = new Map<string, PodRuntimeStatus>();
   private seq = 0;
   private relisting: Promise<boolean> | undefined;
@@ -172,6 +174,16 @@ export class Pleg {
       logPath: '',
     };
     this.put({ podUID, status, answer: undefined, settled: true, seq: 0 });
+  }
+
+  /** Runs `call`, which starts a container: until it returns, events about that are no news. */
+  async whileStarting<T>(id: string, call: () => Promise<T>): Promise<T> {
+    this.starting.add(id);
+    try {
+      return await call();
+    } finally {
+      this.starting.delete(id);
+    }
   }
 
   /** A container was started: it counts as running at once. Resolves when CRI has told the details. */
@@ -349,6 +361,13 @@ export class Pleg {
         void this.relist();
         return;
       case 'containerStarted':
+        // Our own calls tell more; this one was made by an agent before us.
+        if (
+          this.containers.get(event.containerId)?.status.state === 'created' &&
+          !this.starting.has(event.containerId)
+        ) {
+          void this.refresh(event.containerId);
+        }
         return;
     }
   }

@@ -98,7 +98,7 @@ export class ContainerOperations {
   ): Promise<void> {
     const { pleg, hooks } = this.parts;
     try {
-      await this.callStart(id);
+      await pleg.whileStarting(id, () => this.callStart(id));
     } catch (error) {
       // What is left of it says why; it counts as an instance that ended.
       await pleg.refresh(id);

@@ -92,6 +92,8 @@ export class PodWorker {
   private readonly operations = new Map<string, Operation>();
   private readonly tasks = new Set<Promise<void>>();
   private sandboxBusy = false;
+  /** Whether all sandboxes that there may be are known: not after a creation that failed. */
+  private isSandboxSure = true;
   private readonly waiting = new Map<string, Waiting>();
   private readonly holds = new Map<string, number>();
   private readonly failures = new Map<string, number>();
@@ -438,6 +440,7 @@ export class PodWorker {
       return status;
     } catch (error) {
       this.sandboxConfigs.delete(attempt);
+      this.isSandboxSure = false;
       void pleg.relist();
       if (!(error instanceof CriError && error.code === 'UNAVAILABLE') && !this.syncing.signal.aborted) {
         const message = `Failed to create pod sandbox: ${rpcWords(error)}`;
@@ -754,6 +757,7 @@ export class PodWorker {
     const { probes, hostPorts, volumes } = this.parts;
     while (this.tasks.size > 0) await Promise.allSettled([...this.tasks]);
     if (this.parts.beforeStop && !this.isFrozen) await this.persist(() => this.parts.beforeStop!(this.pod));
+    await this.persist(() => this.findAll());
     await this.persist(() => this.stopContainers());
     await this.persist(() => this.stopSandboxes());
     await this.persist(() => hostPorts.remove(this.podUID));
@@ -785,6 +789,12 @@ export class PodWorker {
         await this.parts.clock.sleep(retryMs, signal);
       }
     }
+  }
+
+  /** What calls without an answer, ours or those of an agent before us, have brought about must be known before the end. */
+  private async findAll(): Promise<void> {
+    const isSure = this.isSandboxSure && this.runtimeStatus.containers.every((c) => c.state !== 'created');
+    if (!isSure && !(await this.parts.pleg.relist())) throw new Error('the container runtime does not answer');
   }
 
   /** Until none runs. A grace period that shrinks begins another round. */
