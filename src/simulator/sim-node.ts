@@ -32,6 +32,8 @@ const LOOKUP_MS = [1, 4] as const;
 /** How long after its exit a container is reported as exited. */
 const EXIT_REPORT_MS = [40, 80] as const;
 const DEFAULT_PULL_MS = 800;
+/** containerd's image_pull_progress_timeout. */
+const PULL_PROGRESS_TIMEOUT_MS = 60_000;
 
 type BreakCalls = Extract<Action, { do: 'breakCalls' }>;
 type EventFault = Extract<Action, { do: 'breakEvents' }>['how'];
@@ -101,7 +103,11 @@ export class SimNode {
   /** How a container answers a probe now. */
   ask(containerId: string, probe: ProbeType): EndpointAnswer {
     const running = this.running.get(containerId);
-    if (!running) return { answer: 'refused', afterMs: 1 };
+    if (!running) {
+      const ref = this.containers.get(containerId);
+      if (ref) this.options.emit({ what: 'probed', ...ref, probe, outcome: 'refused' });
+      return { answer: 'refused', afterMs: 1 };
+    }
     const { script, startedAt, ref } = running;
     const age = this.options.clock.monotonic() - startedAt;
     const window = (script.health ?? []).find(
@@ -169,8 +175,12 @@ export class SimNode {
     const at = this.broken.findIndex((b) => b.fault.method === method && b.left > 0);
     if (at < 0) return { afterMs };
     const { how } = this.broken[at]!.fault;
-    if (--this.broken[at]!.left === 0) this.broken.splice(at, 1);
-    this.options.emit({ what: 'fault', name: `${method} ${how}` });
+    if (method === 'pullImage' && (how === 'hang' || how === 'hangActing')) {
+      // containerd gives up on a pull that makes no progress.
+      this.emitBroken(at);
+      return { afterMs: PULL_PROGRESS_TIMEOUT_MS, error: new CriError('UNKNOWN', 'PullImage', 'context canceled') };
+    }
+    this.emitBroken(at);
     const rpc = method[0]!.toUpperCase() + method.slice(1);
     const timeoutMs = timeoutOf(method);
     switch (how) {
@@ -183,6 +193,13 @@ export class SimNode {
       case 'hangActing':
         return { afterMs, hang: { acts: true, timeoutMs } };
     }
+  }
+
+  /** One more call has met this fault. */
+  private emitBroken(at: number): void {
+    const broken = this.broken[at]!;
+    this.options.emit({ what: 'fault', name: `${broken.fault.method} ${broken.fault.how}` });
+    if (--broken.left === 0) this.broken.splice(at, 1);
   }
 
   private imageScript(image: string): ImageScript {

@@ -1,5 +1,4 @@
 import type { Checker } from '../checker.ts';
-import { containerSpec } from '../sim-node.ts';
 
 const FIRST_MS = 10_000;
 const MAX_MS = 300_000;
@@ -13,8 +12,9 @@ interface Instance {
   exitedAt: number | undefined;
   /** How many crashes in a row came before this start. */
   readonly crashes: number;
-  /** We had asked it to stop. */
-  signalled: boolean;
+  readonly id: string;
+  /** We had asked it to stop, or a probe had failed, so that we wanted to: that back-off is another. */
+  killed: boolean;
   /** It ended of itself. */
   crashed: boolean;
 }
@@ -24,32 +24,40 @@ export function backOff(): Checker {
   const instances = new Map<string, Instance>();
   return {
     name: 'back-off',
-    on(fact, report, world) {
+    on(fact, report) {
       if (fact.what === 'sandboxStarted') {
         // Whose sandbox was lost begins anew.
         for (const key of instances.keys()) if (key.startsWith(`${fact.podUID}/`)) instances.delete(key);
       }
       // Of an exit that nobody saw, only the wall time is known.
       if (fact.what === 'wallJumped') instances.clear();
-      if (fact.what !== 'containerStarted' && fact.what !== 'containerExited' && fact.what !== 'containerSignalled')
-        return;
+      if (fact.what === 'probed' && fact.probe !== 'readiness' && fact.outcome !== 'success') {
+        const probed = instances.get(`${fact.podUID}/${fact.container}`);
+        if (probed?.id === fact.containerId) Object.assign(probed, { killed: true, crashed: false });
+      }
+      const isOurs = ['containerStarted', 'containerExited', 'containerSignalled'].includes(fact.what);
+      if (!isOurs || !('containerId' in fact)) return;
       const key = `${fact.podUID}/${fact.container}`;
       const last = instances.get(key);
       if (fact.what === 'containerSignalled') {
-        if (last) last.signalled = true;
+        if (last) last.killed = true;
         return;
       }
       if (fact.what === 'containerExited') {
         if (!last) return;
         last.exitedAt = fact.atMs;
-        last.crashed = fact.by === 'itself' && !last.signalled && fact.atMs - last.startedAt < FORGIVEN_MS;
+        last.crashed = fact.by === 'itself' && !last.killed && fact.atMs - last.startedAt < FORGIVEN_MS;
         return;
       }
-      const spec = containerSpec(world.pods.get(fact.podUID), fact.container);
-      // Of kills by a probe the first two are free, and one may come at the moment of a crash.
-      const free = spec?.livenessProbe || spec?.startupProbe ? -2 : 0;
-      const crashes = last?.crashed ? last.crashes + 1 : free;
-      instances.set(key, { startedAt: fact.atMs, exitedAt: undefined, crashes, signalled: false, crashed: false });
+      const crashes = last?.crashed ? last.crashes + 1 : 0;
+      instances.set(key, {
+        startedAt: fact.atMs,
+        exitedAt: undefined,
+        crashes,
+        id: fact.containerId,
+        killed: false,
+        crashed: false,
+      });
       if (crashes < 2) return;
       const wantedMs = Math.min(MAX_MS, FIRST_MS * 2 ** (crashes - 2));
       const waitedMs = fact.atMs - last!.exitedAt!;

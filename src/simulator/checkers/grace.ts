@@ -7,6 +7,9 @@ import { containerSpec } from '../sim-node.ts';
 /** Upstream's minimumGracePeriodInSeconds. */
 const LEAST_SECONDS = 2;
 
+/** So long a start call of an agent that died may still be under way, unknown to the next one. */
+const UNKNOWN_START_MS = 200;
+
 /** Whoever is stopped is asked first, and gets the time that it was promised. */
 export function grace(): Checker {
   const pods = new Map<string, Pod>();
@@ -14,6 +17,9 @@ export function grace(): Checker {
   /** When each container may be killed, ms. */
   const killableAt = new Map<string, number>();
   let powerLostAt = -1;
+  let agentStartedAt = 0;
+  /** When those were started that a dead agent had begun to start. */
+  const startedBehind = new Map<string, number>();
   return {
     name: 'grace',
     on(fact, report) {
@@ -28,7 +34,17 @@ export function grace(): Checker {
         // A removal may be lost.
         gone.clear();
       }
+      if (fact.what === 'agentDied') agentStartedAt = Number.POSITIVE_INFINITY;
+      if (fact.what === 'agentStarted') agentStartedAt = fact.atMs;
+      if (fact.what === 'containerStarted' && fact.atMs < agentStartedAt + UNKNOWN_START_MS) {
+        startedBehind.set(fact.containerId, fact.atMs);
+      }
       if (fact.what === 'containerSignalled') {
+        const startedAt = startedBehind.get(fact.containerId);
+        if (startedAt !== undefined && fact.atMs < startedAt + UNKNOWN_START_MS) {
+          killableAt.set(fact.containerId, fact.atMs);
+          return;
+        }
         const { containerId, graceSeconds, pod, container } = fact;
         const at = fact.atMs + graceSeconds * 1000;
         killableAt.set(containerId, Math.min(at, killableAt.get(containerId) ?? at));
