@@ -57,12 +57,15 @@ const seen = async () =>
   (await slices()).map(({ endpoints }) =>
     (endpoints ?? []).map(({ addresses, conditions }) => (conditions?.ready ? addresses[0] : `(${addresses[0]})`)),
   );
-const endpointsOf = async () =>
-  (await server.client.list(ENDPOINTS, { namespace })).items.map(({ subsets }) =>
+/** The ready addresses, once what is written a little later is written. */
+const endpointsOf = async () => {
+  await server.clock.advance(20);
+  return (await server.client.list(ENDPOINTS, { namespace })).items.map(({ subsets }) =>
     (subsets ?? []).flatMap(({ addresses = [] }) => addresses.map(({ ip }) => ip)),
   );
+};
 
-test('slices and Endpoints follow the pods without time passing', async () => {
+test('slices follow the pods without time passing, and Endpoints a little later', async () => {
   await createService();
   await settle();
   expect(await seen()).toEqual([[]]);
@@ -84,6 +87,58 @@ test('slices and Endpoints follow the pods without time passing', async () => {
   await server.client.delete(PODS, { namespace, name: 'p' }, { gracePeriodSeconds: 0 });
   await settle();
   expect(await seen()).toEqual([['10.88.0.3']]);
+});
+
+test('a target port that no pod has is told once, and again when it was there in between', async () => {
+  const ports = [{ port: 80, targetPort: 'web' }];
+  await createService({ ports } as Service['spec']);
+  await settle();
+  expect(told).toEqual([]);
+  await createPod('p', '10.88.0.2');
+  await createPod('q', '10.88.0.3');
+  await settle();
+  const warning =
+    'Warning TargetPortNotFound no selected pod has a container port named "web": what is sent to it goes nowhere';
+  expect(told).toEqual([warning]);
+  expect((await slices()).map((slice) => slice.ports ?? [])).toEqual([[]]);
+  const patch = (targetPort: string | number) =>
+    server.client.patch(SERVICES, { namespace, name: 's' }, 'json', [
+      { op: 'replace', path: '/spec/ports/0/targetPort', value: targetPort },
+    ]);
+  await patch(8080);
+  await settle();
+  await patch('web');
+  await settle();
+  expect(told).toEqual([warning, warning]);
+});
+
+test('a pod that changes its labels changes Services, and a Service that changes its selector changes pods', async () => {
+  await createService();
+  await createPod('p', '10.88.0.2');
+  await settle();
+  const relabel = (app: string) =>
+    server.client.patch(PODS, { namespace, name: 'p' }, 'merge', { metadata: { labels: { app } } });
+  await relabel('b');
+  await settle();
+  expect(await seen()).toEqual([[]]);
+  await server.client.patch(SERVICES, { namespace, name: 's' }, 'merge', { spec: { selector: { app: 'b' } } });
+  await settle();
+  expect(await seen()).toEqual([['10.88.0.2']]);
+  await relabel('a');
+  await settle();
+  expect(await seen()).toEqual([[]]);
+});
+
+test('a Service without a selector any more keeps what its Endpoints say', async () => {
+  await createService();
+  await createPod('p', '10.88.0.2');
+  await settle();
+  expect(await endpointsOf()).toEqual([['10.88.0.2']]);
+  await server.client.patch(SERVICES, { namespace, name: 's' }, 'json', [{ op: 'remove', path: '/spec/selector' }]);
+  await server.client.delete(PODS, { namespace, name: 'p' }, { gracePeriodSeconds: 0 });
+  await settle();
+  expect(await seen()).toEqual([['10.88.0.2']]);
+  expect(await endpointsOf()).toEqual([['10.88.0.2']]);
 });
 
 test('a Service takes its slices and Endpoints along', async () => {

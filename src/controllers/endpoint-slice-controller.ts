@@ -3,7 +3,7 @@ import { ENDPOINTS, ENDPOINTSLICES, PODS, SERVICES } from '../api/resources.ts';
 import { ApiStatusError, hasReason } from '../api/status-error.ts';
 import { Informer } from '../client/informer.ts';
 import type { KubeClient } from '../client/kube-client.ts';
-import type { Clock } from '../lib/clock.ts';
+import type { Clock, Timer } from '../lib/clock.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Logger } from '../lib/logger.ts';
 import { isMirrored, mirrorEndpoints } from './mirror-endpoints.ts';
@@ -28,12 +28,18 @@ export interface EndpointSliceControllerOptions {
 
 const FIRST_RETRY_MS = 100;
 const MAX_RETRY_MS = 10_000;
+/** The older form comes after the slices: writing it must not hold up who waits for them. */
+const ENDPOINTS_DELAY_MS = 20;
 
 /** What is done for one Service, one thing after the other. */
 interface Worker {
   readonly triggerTimes: TriggerTimes;
   /** Target ports that no pod has, of which was told. */
   toldPorts: ReadonlySet<string>;
+  /** When the first change happened that the Endpoints do not tell yet. */
+  endpointsTime: string | undefined;
+  endpointsTimer: Timer | undefined;
+  endpointsDue: boolean;
   again: boolean;
 }
 
@@ -106,11 +112,15 @@ export class EndpointSliceController {
   private syncAll(keys: readonly string[]): void {
     if (this.signal === undefined || this.signal.aborted) return;
     for (const key of keys) {
-      const worker = this.workers.get(key) ?? { triggerTimes: new TriggerTimes(), toldPorts: new Set(), again: false };
+      const worker = this.workers.get(key) ?? newWorker();
       this.workers.set(key, worker);
-      if (this.busy.has(key)) worker.again = true;
-      else void this.work(key, worker, this.signal);
+      this.wake(key, worker, this.signal);
     }
+  }
+
+  private wake(key: string, worker: Worker, signal: AbortSignal): void {
+    if (this.busy.has(key)) worker.again = true;
+    else void this.work(key, worker, signal);
   }
 
   /** Until nothing is left to do. Its first step runs before it returns. */
@@ -121,7 +131,7 @@ export class EndpointSliceController {
     do {
       worker.again = false;
       try {
-        await this.sync(key, worker);
+        await this.sync(key, worker, signal);
         retryMs = 0;
       } catch (error) {
         // Somebody wrote in between, which is about to be heard of.
@@ -136,8 +146,8 @@ export class EndpointSliceController {
     if (!this.index.service(key)) this.workers.delete(key);
   }
 
-  /** One look, and the writes that follow from it: slices first, since the proxy reads those. */
-  private async sync(key: string, worker: Worker): Promise<void> {
+  /** One look, and the writes that follow from it. */
+  private async sync(key: string, worker: Worker, signal: AbortSignal): Promise<void> {
     const { index } = this;
     const [namespace, name] = key.split('/') as [string, string];
     const service = index.service(key);
@@ -147,8 +157,19 @@ export class EndpointSliceController {
       const pods = index.podsOf(key);
       const time = worker.triggerTimes.next(service, pods);
       await this.carryOut(reconcileEndpointSlices(service, pods, existing, time));
-      const wanted = reconcileEndpoints(service, pods, endpoints, time);
-      if (wanted) await this.writeEndpoints(wanted);
+      worker.endpointsTime ??= time;
+      if (worker.endpointsDue) {
+        worker.endpointsDue = false;
+        const wanted = reconcileEndpoints(service, pods, endpoints, worker.endpointsTime);
+        if (wanted) await this.writeEndpoints(wanted);
+        worker.endpointsTime = undefined;
+      } else if (reconcileEndpoints(service, pods, endpoints)) {
+        worker.endpointsTimer ??= this.options.clock.setTimer(ENDPOINTS_DELAY_MS, () => {
+          worker.endpointsTimer = undefined;
+          worker.endpointsDue = true;
+          if (!signal.aborted) this.wake(key, worker, signal);
+        });
+      }
       this.tellLostPorts(service, pods, worker);
     } else if (service && endpoints && service.spec?.type !== 'ExternalName' && isMirrored(endpoints)) {
       await this.carryOut(mirrorEndpoints(endpoints, existing));
@@ -208,4 +229,15 @@ export class EndpointSliceController {
 
 function isOurs({ metadata }: Endpoints): boolean {
   return metadata.labels?.[ENDPOINTS_MANAGED_BY] === ENDPOINTS_CONTROLLER;
+}
+
+function newWorker(): Worker {
+  return {
+    triggerTimes: new TriggerTimes(),
+    toldPorts: new Set(),
+    endpointsTime: undefined,
+    endpointsTimer: undefined,
+    endpointsDue: false,
+    again: false,
+  };
 }

@@ -1,7 +1,8 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { EndpointSlice, Pod, Service } from '../api/generated/types.ts';
 import { MIRROR_CONTROLLER } from './mirror-endpoints.ts';
 import { MANAGED_BY, SERVICE_NAME, SLICE_CONTROLLER } from './reconcile-endpoint-slices.ts';
-import { selects } from './service-pods.ts';
+import { selects, selectsPods } from './service-pods.ts';
 
 const MANAGERS: readonly (string | undefined)[] = [SLICE_CONTROLLER, MIRROR_CONTROLLER];
 
@@ -10,19 +11,21 @@ export const keyOf = ({ metadata }: { readonly metadata: { namespace?: string; n
   `${metadata.namespace}/${metadata.name}`;
 
 /**
- * Which pods and slices belong to which Service, kept up to date change by change, so that one pod's change costs as much with ten
- * thousand pods as with ten.
+ * Which pods and slices belong to which Service, kept up to date change by change, so that one pod's change costs as much with a
+ * thousand Services and ten thousand pods as with one.
  */
 export class ServiceIndex {
+  /** All by their own keys. */
   private readonly services = new Map<string, Service>();
-  /** By namespace. */
-  private readonly pods = new Map<string, Map<string, Pod>>();
-  /** By Service. */
-  private readonly members = new Map<string, Map<string, Pod>>();
-  /** As last seen or written, by their own key. */
+  private readonly pods = new Map<string, Pod>();
   private readonly slices = new Map<string, EndpointSlice>();
-  /** By Service. */
+  /** By `NAMESPACE/LABEL=VALUE`: the pods with this label; the Services whose selector begins with it. */
+  private readonly podsByLabel = new Map<string, Map<string, Pod>>();
+  private readonly servicesByLabel = new Map<string, Map<string, Service>>();
+  /** By Service: the pods that it selects, and the slices that controllers made for it. By pod: its Services. */
+  private readonly members = new Map<string, Map<string, Pod>>();
   private readonly owned = new Map<string, Map<string, EndpointSlice>>();
+  private readonly memberships = new Map<string, Map<string, true>>();
 
   service(key: string): Service | undefined {
     return this.services.get(key);
@@ -38,43 +41,63 @@ export class ServiceIndex {
     return [...(this.owned.get(key)?.values() ?? [])];
   }
 
+  /** The Services that slices are left of, whether or not they exist. */
+  sliceOwners(): string[] {
+    return [...this.owned.keys()];
+  }
+
   setService(service: Service): void {
     const key = keyOf(service);
+    const old = this.services.get(key);
     this.services.set(key, service);
-    const members = new Map<string, Pod>();
-    for (const [name, pod] of this.pods.get(service.metadata.namespace ?? '') ?? []) {
-      if (selects(service, pod)) members.set(name, pod);
+    const anchor = anchorOf(service);
+    if (anchor !== undefined) put(this.servicesByLabel, anchor, key, service);
+    if (old && isDeepStrictEqual(selectorOf(old), selectorOf(service))) return;
+    if (old) this.leave(old, anchor);
+    for (const [pod, candidate] of this.podsByLabel.get(anchor ?? '') ?? []) {
+      if (selects(service, candidate)) this.join(key, pod, candidate);
     }
-    this.members.set(key, members);
   }
 
   removeService(service: Service): void {
-    this.services.delete(keyOf(service));
-    this.members.delete(keyOf(service));
+    const key = keyOf(service);
+    const known = this.services.get(key);
+    if (known) this.leave(known, undefined);
+    this.services.delete(key);
   }
 
   /** @returns the Services that have, or had, this pod */
   setPod(pod: Pod): string[] {
-    const { namespace = '', name = '' } = pod.metadata;
-    childOf(this.pods, namespace).set(name, pod);
-    const concerned: string[] = [];
-    for (const [key, members] of this.members) {
-      if (!key.startsWith(`${namespace}/`)) continue;
-      const selected = selects(this.services.get(key)!, pod);
-      if (selected || members.has(name)) concerned.push(key);
-      if (selected) members.set(name, pod);
-      else members.delete(name);
+    const key = keyOf(pod);
+    const labels = labelsOf(pod.metadata.namespace, pod.metadata.labels);
+    const old = this.pods.get(key);
+    for (const label of old ? labelsOf(old.metadata.namespace, old.metadata.labels) : []) {
+      if (!labels.includes(label)) take(this.podsByLabel, label, key);
     }
-    return concerned;
+    this.pods.set(key, pod);
+    const concerned = new Set(this.memberships.get(key)?.keys());
+    for (const service of concerned) if (!selects(this.services.get(service)!, pod)) this.part(service, key);
+    for (const label of labels) {
+      put(this.podsByLabel, label, key, pod);
+      for (const [name, service] of this.servicesByLabel.get(label) ?? []) {
+        if (!selects(service, pod)) continue;
+        this.join(name, key, pod);
+        concerned.add(name);
+      }
+    }
+    return [...concerned];
   }
 
   /** @returns the Services that had this pod */
-  removePod({ metadata: { namespace = '', name = '' } }: Pod): string[] {
-    this.pods.get(namespace)?.delete(name);
-    const concerned: string[] = [];
-    for (const [key, members] of this.members) {
-      if (key.startsWith(`${namespace}/`) && members.delete(name)) concerned.push(key);
+  removePod(pod: Pod): string[] {
+    const key = keyOf(pod);
+    const known = this.pods.get(key);
+    this.pods.delete(key);
+    for (const label of known ? labelsOf(known.metadata.namespace, known.metadata.labels) : []) {
+      take(this.podsByLabel, label, key);
     }
+    const concerned = [...(this.memberships.get(key)?.keys() ?? [])];
+    for (const service of concerned) this.part(service, key);
     return concerned;
   }
 
@@ -83,40 +106,64 @@ export class ServiceIndex {
    * @returns the Services whose slices are not as they were last known
    */
   setSlice(slice: EndpointSlice): string[] {
-    const name = keyOf(slice);
-    const known = this.slices.get(name);
+    const key = keyOf(slice);
+    const known = this.slices.get(key);
     if (known && known.metadata.uid === slice.metadata.uid && !isNewer(slice, known)) return [];
-    this.slices.set(name, slice);
+    this.slices.set(key, slice);
     const [before, after] = [known && ownerOf(known), ownerOf(slice)];
-    if (before !== undefined && before !== after) this.owned.get(before)?.delete(name);
-    if (after !== undefined) childOf(this.owned, after).set(name, slice);
-    return [...new Set([before, after])].filter((key) => key !== undefined);
+    if (before !== undefined && before !== after) take(this.owned, before, key);
+    if (after !== undefined) put(this.owned, after, key, slice);
+    return [...new Set([before, after])].filter((owner) => owner !== undefined);
   }
 
   /** @returns the Services that lost this slice */
   removeSlice(slice: EndpointSlice): string[] {
-    const name = keyOf(slice);
-    const known = this.slices.get(name);
+    const key = keyOf(slice);
+    const known = this.slices.get(key);
     if (known?.metadata.uid !== slice.metadata.uid) return [];
-    this.slices.delete(name);
-    const owner = ownerOf(slice);
+    this.slices.delete(key);
+    const owner = known && ownerOf(known);
     if (owner === undefined) return [];
-    const owned = this.owned.get(owner);
-    owned?.delete(name);
-    if (owned?.size === 0) this.owned.delete(owner);
+    take(this.owned, owner, key);
     return [owner];
   }
 
-  /** The Services that slices are left of, whether or not they exist. */
-  sliceOwners(): string[] {
-    return [...this.owned.keys()];
+  private join(service: string, key: string, pod: Pod): void {
+    put(this.members, service, key, pod);
+    put(this.memberships, key, service, true);
+  }
+
+  private part(service: string, pod: string): void {
+    take(this.members, service, pod);
+    take(this.memberships, pod, service);
+  }
+
+  /** The Service has no pods for now. @param anchor where it is to be found from now on */
+  private leave(service: Service, anchor: string | undefined): void {
+    const key = keyOf(service);
+    for (const pod of [...(this.members.get(key)?.keys() ?? [])]) this.part(key, pod);
+    const before = anchorOf(service);
+    if (before !== undefined && before !== anchor) take(this.servicesByLabel, before, key);
   }
 }
 
-/** The Service that a controller's slice is for; undefined for one that somebody else made. */
+/** The Service of a controller's slice; undefined for one that somebody else made. */
 function ownerOf({ metadata }: EndpointSlice): string | undefined {
   const { [SERVICE_NAME]: name, [MANAGED_BY]: manager } = metadata.labels ?? {};
   return name && MANAGERS.includes(manager) ? `${metadata.namespace}/${name}` : undefined;
+}
+
+function selectorOf(service: Service): Record<string, string> | undefined {
+  return selectsPods(service) ? service.spec!.selector : undefined;
+}
+
+/** One label that all pods of the Service have. */
+function anchorOf(service: Service): string | undefined {
+  return labelsOf(service.metadata.namespace, selectorOf(service))[0];
+}
+
+function labelsOf(namespace: string | undefined, labels: Readonly<Record<string, string>> = {}): string[] {
+  return Object.entries(labels).map(([name, value]) => `${namespace}/${name}=${value}`);
 }
 
 /** Resource versions of one object are numbers that grow. */
@@ -124,11 +171,17 @@ function isNewer(a: EndpointSlice, b: EndpointSlice): boolean {
   return BigInt(a.metadata.resourceVersion ?? 0) > BigInt(b.metadata.resourceVersion ?? 0);
 }
 
-function childOf<K, T>(map: Map<K, Map<string, T>>, key: K): Map<string, T> {
-  let child = map.get(key);
+function put<T>(map: Map<string, Map<string, T>>, outer: string, inner: string, value: T): void {
+  let child = map.get(outer);
   if (!child) {
     child = new Map();
-    map.set(key, child);
+    map.set(outer, child);
   }
-  return child;
+  child.set(inner, value);
+}
+
+function take<T>(map: Map<string, Map<string, T>>, outer: string, inner: string): void {
+  const child = map.get(outer);
+  child?.delete(inner);
+  if (child?.size === 0) map.delete(outer);
 }
