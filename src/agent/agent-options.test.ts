@@ -7,6 +7,7 @@ describe('parseAgentOptions', () => {
       rootDir: '/var/lib/kubelette',
       port: 6443,
       podCIDR: undefined,
+      serviceCIDR: undefined,
       registryMirror: undefined,
       pauseImage: 'registry.k8s.io/pause:3.10',
       resolvConf: undefined,

@@ -14,6 +14,8 @@ export interface AgentOptions {
   readonly port: number;
   /** Derived from the root directory, avoiding the host's routes, when absent. */
   readonly podCIDR: string | undefined;
+  /** Where Services have their addresses; derived likewise when absent. */
+  readonly serviceCIDR: string | undefined;
   /** URL of a registry that is asked in place of every other one. */
   readonly registryMirror: string | undefined;
   readonly pauseImage: string;
@@ -33,6 +35,7 @@ export function parseAgentOptions(raw: RawAgentOptions): AgentOptions {
     rootDir: resolve(text('--root-dir', raw.rootDir) ?? DEFAULT_ROOT_DIR),
     port: integer('--port', raw.port, 0, 65535) ?? DEFAULT_PORT,
     podCIDR: text('--pod-cidr', raw.podCIDR),
+    serviceCIDR: text('--service-cidr', raw.serviceCIDR),
     registryMirror: mirrorUrl(text('--registry-mirror', raw.registryMirror)),
     pauseImage: text('--pause-image', raw.pauseImage) ?? DEFAULT_PAUSE_IMAGE,
     resolvConf: absolute(text('--resolv-conf', raw.resolvConf)),

@@ -70,7 +70,7 @@ export async function startAgent(options: AgentOptions, deps: AgentDeps): Promis
     throw new UserError(`--resolv-conf: there is no file ${options.resolvConf}`);
   }
   const podCIDR = resolvePodCIDR(layout, options.podCIDR ?? readAgentFile(layout)?.podCIDR);
-  const serviceCIDR = resolveServiceCIDR(layout, podCIDR);
+  const serviceCIDR = resolveServiceCIDR(layout, podCIDR, options.serviceCIDR);
   prepareRootDir(layout);
   let leaveNothing = !existsSync(layout.runDir);
   const lock = tryLockInstance(layout);

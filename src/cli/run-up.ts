@@ -130,6 +130,7 @@ function argumentsOf(options: AgentOptions): string[] {
     '--root-dir': options.rootDir,
     '--port': options.port,
     '--pod-cidr': options.podCIDR,
+    '--service-cidr': options.serviceCIDR,
     '--registry-mirror': options.registryMirror,
     '--pause-image': options.pauseImage,
     '--resolv-conf': options.resolvConf,

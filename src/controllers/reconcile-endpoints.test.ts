@@ -90,3 +90,13 @@ test('what is as it should be is not written, in whatever order pods are told', 
   expect(next?.metadata.resourceVersion).toBe('7');
   expect(names(next)).toEqual([{ ready: ['b'], notReady: [], ports: [8080] }]);
 });
+
+test('a pod without any of the ports is left out, unless the Service has none', () => {
+  const pods = [pod('p', '10.88.0.2')];
+  expect(names(reconcileEndpoints(service({ ports: [{ port: 80, targetPort: 'other' }] }), pods, undefined))).toEqual(
+    [],
+  );
+  expect(names(reconcileEndpoints(service({ clusterIP: 'None', ports: [] }), pods, undefined))).toEqual([
+    { ready: ['p'], notReady: [], ports: [] },
+  ]);
+});

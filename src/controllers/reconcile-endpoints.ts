@@ -57,6 +57,8 @@ function subsetsOf(service: Service, pods: readonly Pod[]): EndpointSubset[] {
   for (const pod of pods) {
     if (!selects(service, pod) || !canBeEndpoint(pod) || (pod.metadata.deletionTimestamp && !publish)) continue;
     const ports = portsOf(service, pod);
+    // Only a headless Service may be without ports.
+    if (ports.length === 0 && service.spec?.ports?.length) continue;
     const id = JSON.stringify(ports);
     const subset = subsets.get(id) ?? { addresses: [], notReadyAddresses: [], ports };
     subsets.set(id, subset);

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Node, Pod } from '../../api/generated/types.ts';
-import { NODES, PODS } from '../../api/resources.ts';
+import type { EndpointSlice, Node, Pod, Service } from '../../api/generated/types.ts';
+import { ENDPOINTSLICES, NODES, PODS, SERVICES } from '../../api/resources.ts';
 import { ApiStatusError } from '../../api/status-error.ts';
 import { parseTime } from '../../api/time.ts';
 import { type FieldError, invalid, invalidError } from '../../api/validation/field-error.ts';
@@ -38,7 +38,7 @@ export class PodStreams {
   /** Whether this request is for here and not for the resource handler. */
   serves({ group, plural, subresource = '' }: ResourceRequestInfo): boolean {
     if (group !== '') return false;
-    if (plural === NODES.plural) return subresource === 'proxy';
+    if (plural === NODES.plural || plural === SERVICES.plural) return subresource === 'proxy';
     return plural === PODS.plural && (subresource in UPGRADES || subresource === 'log' || subresource === 'proxy');
   }
 
@@ -49,6 +49,7 @@ export class PodStreams {
       const answer = await this.proxy.requestKubelet(this.locate(info.name!), `${info.rest || '/'}${search}`, exchange);
       return this.proxy.relay(answer, exchange);
     }
+    if (info.plural === SERVICES.plural) return this.serviceProxy(exchange, info);
     if (info.subresource === 'proxy') return this.podProxy(exchange, info);
     const pod = this.pod(info);
     if (info.subresource === 'log') return this.log(exchange, pod);
@@ -100,12 +101,9 @@ export class PodStreams {
     answer.pipe(exchange.response);
   }
 
-  /** `[SCHEME:]NAME[:PORT]`; the port defaults to the first one that the first container names. */
+  /** The port defaults to the first one that a container names. */
   private async podProxy(exchange: Exchange, info: ResourceRequestInfo): Promise<void> {
-    const [first = '', second, third] = (info.name ?? '').split(':');
-    const hasScheme = first === 'http' || first === 'https';
-    const [name, portText] = hasScheme && second !== undefined ? [second, third] : [first, second];
-    if (hasScheme && first === 'https') throw badRequest('the proxy does not speak https to pods yet');
+    const { name, port: portText } = proxyTarget(info);
     const pod = this.pod({ ...info, name });
     const ports = pod.spec.containers.flatMap((c) => c.ports ?? []);
     const port = portText
@@ -114,6 +112,31 @@ export class PodStreams {
     if (!Number.isInteger(port) || port < 1 || port > 65535) throw badRequest(`invalid pod proxy port: ${portText}`);
     const host = pod.status?.podIP;
     if (!host) throw badRequest(`address not allowed: pod ${name} has no address yet`);
+    return this.relayToPod(exchange, info, host, port);
+  }
+
+  /** To one of the Service's ready endpoints; the port is a name or a number of the Service's, and may be left out when it has one. */
+  private async serviceProxy(exchange: Exchange, info: ResourceRequestInfo): Promise<void> {
+    const { name, port: portText } = proxyTarget(info);
+    const { namespace } = info;
+    const service = this.registry.get(findResource(SERVICES)!, namespace, name).object as Service;
+    const ports = service.spec?.ports ?? [];
+    const wanted = portText
+      ? ports.find((port) => port.name === portText || String(port.port) === portText)
+      : ports.length === 1 && ports[0];
+    const unavailable = (why: string): ApiStatusError => new ApiStatusError(503, 'ServiceUnavailable', why);
+    if (!wanted) throw unavailable(`no service port ${JSON.stringify(portText ?? '')} found for service "${name}"`);
+    const labelSelector = `kubernetes.io/service-name=${name}`;
+    const { items } = this.registry.list(findResource(ENDPOINTSLICES)!, { namespace, labelSelector });
+    for (const { addressType, endpoints, ports: own } of items.map(({ object }) => object as EndpointSlice)) {
+      const ready = addressType === 'IPv4' && endpoints?.find(({ conditions }) => conditions?.ready !== false);
+      const port = own?.find((each) => (each.name ?? '') === (wanted.name ?? ''))?.port;
+      if (ready && port !== undefined) return this.relayToPod(exchange, info, ready.addresses[0]!, port);
+    }
+    throw unavailable(`no endpoints available for service "${name}"`);
+  }
+
+  private async relayToPod(exchange: Exchange, info: ResourceRequestInfo, host: string, port: number): Promise<void> {
     const search = exchange.query.size > 0 ? `?${exchange.query}` : '';
     const answer = await this.proxy.requestPod(host, port, `${info.rest || '/'}${search}`, exchange);
     this.proxy.relay(answer, exchange);
@@ -126,6 +149,14 @@ export class PodStreams {
   private locate(nodeName: string): KubeletLocation {
     return locateKubelet(this.registry.get(findResource(NODES)!, undefined, nodeName).object as Node, this.kubeletHost);
   }
+}
+
+/** `[SCHEME:]NAME[:PORT]` @throws ApiStatusError 400 */
+function proxyTarget(info: ResourceRequestInfo): { name: string; port: string | undefined } {
+  const [first = '', second, third] = (info.name ?? '').split(':');
+  const hasScheme = second !== undefined && (first === 'http' || first === 'https');
+  if (hasScheme && first === 'https') throw badRequest('the proxy does not speak https to pods yet');
+  return hasScheme ? { name: second, port: third } : { name: first, port: second };
 }
 
 /** @throws ApiStatusError 400, 422. Rules: pkg/apis/core/validation ValidatePodLogOptions */

@@ -14,6 +14,7 @@ export function addAgentOptions(command: Command): Command {
     .addOption(
       new Option('--pod-cidr <cidr>', 'addresses of the pods (default: chosen to avoid the routes of this host)'),
     )
+    .addOption(new Option('--service-cidr <cidr>', 'addresses of the Services (default: chosen likewise)'))
     .addOption(new Option('--registry-mirror <url>', 'pull every image from this registry'))
     .addOption(new Option('--pause-image <image>', 'image of the pod sandbox (default: registry.k8s.io/pause:3.10)'))
     .addOption(new Option('--resolv-conf <file>', 'resolver settings for pods (default: /etc/resolv.conf)'))
@@ -33,6 +34,7 @@ export function agentOptions(command: Command, context: Pick<CliContext, 'env' |
     rootDir: serverOptions(command, context).rootDir,
     port: given.port,
     podCIDR: given.podCidr,
+    serviceCIDR: given.serviceCidr,
     registryMirror: given.registryMirror,
     pauseImage: given.pauseImage,
     resolvConf: given.resolvConf,

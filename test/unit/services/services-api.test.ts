@@ -189,3 +189,20 @@ test('tables of Services, Endpoints and slices', async () => {
     ['z', '<none>', '0s'],
   ]);
 });
+
+test('what the proxy to a Service says when it has nowhere to go', async () => {
+  await create({
+    ports: [
+      { name: 'a', port: 80 },
+      { name: 'b', port: 81 },
+    ],
+  });
+  const ask = async (name: string): Promise<[number, string]> => {
+    const { code, text } = await server.ask(`/api/v1/namespaces/default/services/${name}/proxy/x`);
+    return [code, JSON.parse(text).message];
+  };
+  expect(await ask('missing:80')).toEqual([404, 'services "missing" not found']);
+  expect(await ask('s')).toEqual([503, 'no service port "" found for service "s"']);
+  expect(await ask('s:c')).toEqual([503, 'no service port "c" found for service "s"']);
+  expect(await ask('http:s:b')).toEqual([503, 'no endpoints available for service "s"']);
+});
