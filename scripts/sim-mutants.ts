@@ -112,6 +112,13 @@ const MUTANTS: readonly Mutant[] = [
     bug: "readiness: 'success', startup: 'unknown' }",
   },
   {
+    name: 'a Service sends to pods that are not ready',
+    checker: 'endpoints',
+    file: 'src/controllers/reconcile-endpoint-slices.ts',
+    code: 'ready: service.spec?.publishNotReadyAddresses === true || (serving && !terminating),',
+    bug: 'ready: true,',
+  },
+  {
     name: 'a lost event is never made up for',
     checker: 'eventually',
     file: 'src/kubelet/pleg/pleg.ts',

@@ -1,6 +1,7 @@
 import type { Checker } from './checker.ts';
 import { acknowledgedWrites } from './checkers/acknowledged-writes.ts';
 import { backOff } from './checkers/back-off.ts';
+import { endpoints } from './checkers/endpoints.ts';
 import { eventually } from './checkers/eventually.ts';
 import { grace } from './checkers/grace.ts';
 import { initOrder } from './checkers/init-order.ts';
@@ -23,6 +24,7 @@ export function allCheckers(): Checker[] {
     acknowledgedWrites(),
     watchStreams(),
     truthfulStatus(),
+    endpoints(),
     noBugs(),
     eventually(),
   ];

@@ -1,4 +1,4 @@
-import type { Container, Pod, Probe } from '../api/generated/types.ts';
+import type { Container, Pod, Probe, Service } from '../api/generated/types.ts';
 import type { KubeObject } from '../api/resources.ts';
 import type { FakeMethod } from '../cri/fake-runtime-service.ts';
 import type { ProbeType } from '../kubelet/ports.ts';
@@ -10,6 +10,14 @@ import type { SimCase } from './sim-case.ts';
 const FAULTS_UNTIL_MS = 90_000;
 /** Afterwards: calls that hang (4 min), and the longest back-off (5 min). */
 const SETTLE_MS = 700_000;
+
+const LABELS = { app: 'web' };
+const SERVICE: Service = {
+  apiVersion: 'v1',
+  kind: 'Service',
+  metadata: { name: 'web' },
+  spec: { selector: LABELS, ports: [{ port: 80 }] },
+};
 
 /** A random life of a node, the same for the same seed. */
 export function generateCase(seed: number): SimCase {
@@ -32,6 +40,7 @@ class Generator {
     for (let i = 0, count = this.int(1, 3); i < count; i++) this.pods.push(this.pod(`p${i}`));
     const objects: KubeObject[] = [];
     const actions: Action[] = [];
+    if (this.chance(0.5)) objects.push(SERVICE);
     for (const pod of this.pods) {
       if (this.chance(0.8)) objects.push(pod);
       else actions.push({ atMs: this.moment(), do: 'create', object: pod });
@@ -63,7 +72,7 @@ class Generator {
     return {
       apiVersion: 'v1',
       kind: 'Pod',
-      metadata: { name },
+      metadata: { name, labels: LABELS },
       spec: {
         restartPolicy,
         ...(this.chance(0.7) ? { terminationGracePeriodSeconds: this.pick([1, 2, 5, 20]) } : {}),

@@ -1,3 +1,4 @@
+import { startControllers } from '../agent/start-controllers.ts';
 import type { KubeObject } from '../api/resources.ts';
 import { LocalKubeClient } from '../apiserver/local-kube-client.ts';
 import { ClusterAdmission } from '../apiserver/registry/cluster-admission.ts';
@@ -8,7 +9,6 @@ import { STORED_RESOURCES } from '../apiserver/registry/resource-table.ts';
 import type { ObjectDisk } from '../apiserver/storage/object-disk.ts';
 import { ObjectStore } from '../apiserver/storage/object-store.ts';
 import type { KubeClient } from '../client/kube-client.ts';
-import { Scheduler } from '../controllers/scheduler.ts';
 import type { RuntimeService } from '../cri/runtime-service.ts';
 import { ApiEventRecorder } from '../kubelet/events/event-recorder.ts';
 import { DefaultHookRunner } from '../kubelet/hooks/hook-runner.ts';
@@ -73,7 +73,7 @@ export class SimAgent {
     this.connection = new FaultyClient({ client: this.client, clock, latencyMs: options.apiLatencyMs, emit });
     this.ownClient = process.gate(this.connection.client);
     const { ownClient: client, logger } = this;
-    void new Scheduler({ client, clock, logger }).run(this.stopping.signal);
+    startControllers({ client, nodeName: options.nodes[0]!.name, clock, logger }, new AsyncDisposableStack());
     for (const node of options.nodes) void this.startKubelet(node);
   }
 
