@@ -80,6 +80,7 @@ export class SimNode {
   private readonly pullFailures = new Map<string, number>();
   private readonly broken: { readonly fault: BreakCalls; left: number }[] = [];
   private eventFault: EventFault | undefined;
+  private lastEventAt = 0;
 
   constructor(options: SimNodeOptions) {
     this.options = options;
@@ -211,7 +212,10 @@ export class SimNode {
   }
 
   private eventDelays(event: RuntimeEvent): readonly number[] {
-    const usual = this.draw([0, 3]);
+    // In order, unless something is wrong.
+    const now = this.options.clock.monotonic();
+    this.lastEventAt = Math.max(this.lastEventAt, now + this.draw([0, 3]));
+    const usual = this.lastEventAt - now;
     if (this.eventFault === undefined || event.type === 'resync') return [usual];
     this.options.emit({ what: 'fault', name: `event ${this.eventFault}` });
     if (this.eventFault === 'lose') return [];
