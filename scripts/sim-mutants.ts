@@ -80,8 +80,8 @@ const MUTANTS: readonly Mutant[] = [
     name: 'what was deleted while the agent was away is left alone',
     checker: 'leftovers',
     file: 'src/kubelet/kubelet.ts',
-    code: '      if (!identity || this.workers.has(podUID)) continue;',
-    bug: '      if (identity) continue;',
+    code: '    if (!this.isReady || this.workers.has(podUID)) return;',
+    bug: '    return;',
   },
   {
     name: 'a write is acknowledged before it is on the disk',

@@ -73,8 +73,13 @@ type What =
   | { readonly what: 'loaded'; readonly revision: number; readonly objects: ReadonlyMap<string, KubeObject> }
   | { readonly what: 'powerCut'; readonly lost: readonly number[] }
   | { readonly what: 'wallJumped'; readonly ms: number }
-  /** Somebody asked for a pod's object to go at once, whatever still runs. */
-  | { readonly what: 'forceDeleted'; readonly podUID: string; readonly pod: string }
+  /** A user deletes a pod; with 0 seconds its object goes at once, whatever still runs. */
+  | {
+      readonly what: 'deletionAsked';
+      readonly podUID: string;
+      readonly pod: string;
+      readonly graceSeconds: number | undefined;
+    }
   /** A fault took hold of something. */
   | { readonly what: 'fault'; readonly name: string }
   | { readonly what: 'logged'; readonly level: 'warn' | 'error'; readonly message: string; readonly fields: string };

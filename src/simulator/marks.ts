@@ -106,8 +106,8 @@ export class Marks {
           mark('out of memory', fact.oom);
           mark('init container failed', fact.container.startsWith('i') && fact.exitCode !== 0 && fact.by === 'itself');
           return;
-        case 'forceDeleted':
-          mark('pod deleted with force while it ran', running.size > 0);
+        case 'deletionAsked':
+          mark('pod deleted with force while it ran', running.size > 0 && fact.graceSeconds === 0);
           return;
         case 'powerCut':
           mark('power cut took back writes', fact.lost.length > 0);

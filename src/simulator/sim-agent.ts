@@ -49,6 +49,7 @@ export class SimAgent {
   private readonly logger: Logger;
   private readonly ownClient: KubeClient;
   private readonly stopping = new AbortController();
+  private readonly controllers = new AsyncDisposableStack();
 
   /** Starts at once. */
   constructor(options: SimAgentOptions) {
@@ -73,8 +74,17 @@ export class SimAgent {
     this.connection = new FaultyClient({ client: this.client, clock, latencyMs: options.apiLatencyMs, emit });
     this.ownClient = process.gate(this.connection.client);
     const { ownClient: client, logger } = this;
-    startControllers({ client, nodeName: options.nodes[0]!.name, clock, logger }, new AsyncDisposableStack());
+    startControllers({ client, nodeName: options.nodes[0]!.name, clock, logger }, this.controllers);
     for (const node of options.nodes) void this.startKubelet(node);
+  }
+
+  /**
+   * Lets go of everything, long after its death: signals that somebody listens to are kept by the engine for ever, and with them
+   * the whole world.
+   */
+  dispose(): void {
+    this.stopping.abort();
+    void this.controllers.disposeAsync().catch(() => {});
   }
 
   private announce(store: ObjectStore): void {

@@ -79,6 +79,8 @@ class SimWorld implements WorldView {
   private readonly violations: Violation[] = [];
   private readonly hash = createHash('sha256');
   private agent: SimAgent | undefined;
+  /** All there were. */
+  private readonly agents: SimAgent[] = [];
   private isOver = false;
   /** Without power until then. */
   private darkUntil = 0;
@@ -120,6 +122,8 @@ class SimWorld implements WorldView {
     }
     this.isOver = true;
     this.agent?.process.kill();
+    for (const agent of this.agents) agent.dispose();
+    await this.clock.advance(0);
     void watching;
     return { facts: this.facts, violations: this.violations, hash: this.hash.digest('hex') };
   }
@@ -170,6 +174,7 @@ class SimWorld implements WorldView {
         apiLatencyMs: () => (maxApiLatencyMs === 0 ? 0 : Math.floor(this.random.float() * (maxApiLatencyMs + 1))),
         emit: (fact, node) => this.emit(fact, node),
       });
+      this.agents.push(this.agent);
     } catch (error) {
       // As when the disk is full: whoever supervises us tries again.
       if (!(error instanceof ApiStatusError)) throw error;
@@ -290,7 +295,7 @@ class SimWorld implements WorldView {
       const options = graceSeconds === undefined ? {} : { gracePeriodSeconds: graceSeconds };
       const { metadata } = await client.get(PODS, { namespace: 'default', name: pod });
       const preconditions = { uid: metadata.uid! };
-      if (graceSeconds === 0) this.emit({ what: 'forceDeleted', podUID: metadata.uid!, pod });
+      this.emit({ what: 'deletionAsked', podUID: metadata.uid!, pod, graceSeconds });
       const left = await client.delete(PODS, { namespace: 'default', name: pod }, { ...options, preconditions });
       if (left) this.acknowledge(PODS.plural, left, graceSeconds === 0);
     });

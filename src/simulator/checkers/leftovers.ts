@@ -1,11 +1,11 @@
-import type { Pod } from '../../api/generated/types.ts';
 import type { Checker } from '../checker.ts';
 
 /** A deleted pod leaves nothing: its object goes last, and whoever was deleted with force is cleaned up after. */
 export function leftovers(): Checker {
   /** Sandbox and container ids by pod UID. */
   const things = new Map<string, Map<string, string>>();
-  const forced = new Set<string>();
+  /** When users last deleted each pod. */
+  const askedAt = new Map<string, number>();
   const of = (podUID: string): Map<string, string> => {
     const found = things.get(podUID) ?? new Map<string, string>();
     things.set(podUID, found);
@@ -27,16 +27,14 @@ export function leftovers(): Checker {
         case 'containerRemoved':
           of(fact.podUID).delete(fact.containerId);
           return;
-        case 'forceDeleted':
-          forced.add(fact.podUID);
+        case 'deletionAsked':
+          askedAt.set(fact.podUID, fact.atMs);
           return;
         case 'written': {
           if (fact.collection !== 'pods' || !fact.removed) return;
           const uid = fact.object.metadata.uid!;
-          // The API server waits for no kubelet when the pod has finished, or has no node (any more: a power cut took it back).
-          const { spec, status } = fact.object as Pod;
-          const isOver = status?.phase === 'Succeeded' || status?.phase === 'Failed';
-          if (forced.has(uid) || isOver || !spec.nodeName) return;
+          // By a user with force, or of a pod that has finished or has no node: the API server waits for no kubelet.
+          if (askedAt.get(uid) === fact.atMs) return;
           const left = [...of(uid).values()];
           if (left.length > 0) report(`pod ${fact.key} goes while the runtime has its ${left.join(', ')}`);
         }
