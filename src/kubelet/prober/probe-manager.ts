@@ -77,7 +77,8 @@ export class DefaultProbeManager implements ProbeManager {
     entry.podIP = sandbox?.hostNetwork ? this.options.hostIP : (sandbox?.ips[0] ?? pod.status?.podIP);
     entry.terminating ||= terminating;
     for (const container of probed) {
-      const instance = status.containers.find((c) => c.name === container.name);
+      // What is created already may follow one that still runs.
+      const instance = status.containers.find((c) => c.name === container.name && c.state !== 'created');
       this.syncContainer(status.podUID, entry, container, instance);
     }
   }
