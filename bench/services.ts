@@ -15,6 +15,7 @@ const RUNS = quick ? 1 : 7;
 const SECONDS = quick ? 1 : 4;
 const CHANGES = quick ? 50 : 500;
 const NETWORK = '10.199.0';
+const SERVERS = ['direct', 'cluster', 'node'];
 const layout = instanceLayout('/nowhere/bench-services');
 
 /** A proxy on an API server in memory. Answers each line, a JavaScript expression, with its JSON. */
@@ -72,8 +73,10 @@ const agentCode = `
     }
     return samples;
   };
-  await client.create(SERVICES, service(0, [{ port: 80, nodePort: 30080 }]));
-  await client.create(ENDPOINTSLICES, slice(0, { addresses: ['${NETWORK}.2'], nodeName: 'here' }));
+  await client.create(SERVICES, service(0, [{ port: 80 }]));
+  await client.create(ENDPOINTSLICES, slice(0, { addresses: ['${NETWORK}.3'], nodeName: 'here' }));
+  await client.create(SERVICES, service(2000, [{ port: 80, nodePort: 30080 }]));
+  await client.create(ENDPOINTSLICES, slice(2000, { addresses: ['${NETWORK}.4'], nodeName: 'here' }));
   void proxier.run(new AbortController().signal);
   await proxier.synced;
   console.log('up');
@@ -85,27 +88,34 @@ const directory = mkdtempSync(join(tmpdir(), 'kubelette-bench-services-'));
 const lab = new NetworkLab(layout.bridge, NETWORK);
 let agent: LabProcess | undefined;
 try {
-  lab.addPod('pod', 2);
-  startNginx();
+  // One each, since ports of the same client that wait for late packets would be in the way of others.
+  for (const [i, pod] of SERVERS.entries()) {
+    lab.addPod(pod, 2 + i);
+    startNginx(pod);
+  }
+  // Half a million connections that are over would fill the kernel's table, and slow down whoever is measured last.
+  lab.shell('host', 'echo 1 > /proc/sys/net/netfilter/nf_conntrack_tcp_timeout_time_wait');
   agent = await lab.start('host', agentCode);
   dataPath();
   await oneChange(agent);
 } finally {
   lab.close();
-  try {
-    execFileSync('nginx', ['-s', 'quit', '-c', join(directory, 'nginx.conf'), '-p', directory], { stdio: 'ignore' });
-  } catch {
-    // It did not start.
+  for (const pod of SERVERS) {
+    try {
+      execFileSync('nginx', ['-s', 'quit', '-c', join(directory, `${pod}.conf`), '-p', directory], { stdio: 'ignore' });
+    } catch {
+      // It did not start.
+    }
   }
   rmSync(directory, { recursive: true, force: true });
 }
 
-function startNginx(): void {
-  const config = `pid ${directory}/nginx.pid; error_log /dev/null; worker_processes 1;
+function startNginx(pod: string): void {
+  const config = `pid ${directory}/${pod}.pid; error_log /dev/null; worker_processes 1;
     events { worker_connections 4096; }
     http { access_log off; keepalive_requests 1000000; server { listen 80 backlog=4096; location / { return 200 "hello\\n"; } } }`;
-  writeFileSync(join(directory, 'nginx.conf'), config);
-  lab.shell('pod', `echo 4096 > /proc/sys/net/core/somaxconn; nginx -c ${directory}/nginx.conf -p ${directory}`);
+  writeFileSync(join(directory, `${pod}.conf`), config);
+  lab.shell(pod, `echo 4096 > /proc/sys/net/core/somaxconn; nginx -c ${directory}/${pod}.conf -p ${directory}`);
 }
 
 interface Load {
@@ -134,18 +144,19 @@ function dataPath(): void {
         if (i >= 0) seen.set(name, [...(seen.get(name) ?? []), result]);
       }
     }
-    const of = (name: string) => ({
-      rps: summarize(seen.get(name)!.map((l) => l.rps)).median,
-      p99: summarize(seen.get(name)!.map((l) => l.p99Ms)).median,
-    });
-    const direct = of('pod address');
+    const direct = seen.get('pod address')!;
     console.log(`${close ? 'a connection for each request' : 'kept connections'}, ${RUNS} runs of ${SECONDS} s:`);
-    for (const name of Object.keys(targets)) {
-      const { rps, p99 } = of(name);
-      const ratios = `ratio ${(rps / direct.rps).toFixed(3)}, of p99 ${(direct.p99 / p99).toFixed(3)}`;
-      const goal =
-        name === 'pod address' ? '' : `  ${ratios}  goal >= 0.95: ${rps >= 0.95 * direct.rps ? 'met' : 'MISSED'}`;
-      console.log(`  ${name}: ${rps.toFixed(0)} requests/s, p99 ${p99.toFixed(2)} ms${goal}`);
+    for (const [name, runs] of seen) {
+      const median = (value: (load: Load, i: number) => number): number => summarize(runs.map(value)).median;
+      const ratios = {
+        rps: median((l, i) => l.rps / direct[i]!.rps),
+        p99: median((l, i) => direct[i]!.p99Ms / l.p99Ms),
+      };
+      const isMet = Math.min(ratios.rps, ratios.p99) >= 0.95;
+      const judged = `  ratio ${ratios.rps.toFixed(3)}, of p99 ${ratios.p99.toFixed(3)}  goal >= 0.95: ${isMet ? 'met' : 'MISSED'}`;
+      console.log(
+        `  ${name}: ${median((l) => l.rps).toFixed(0)} requests/s, p99 ${median((l) => l.p99Ms).toFixed(2)} ms${runs === direct ? '' : judged}`,
+      );
     }
   }
 }
