@@ -10,6 +10,8 @@ export interface WatchTableOptions {
   readonly nft?: RunNft;
 }
 
+/** nft itself would not notice that we died, until there is something to tell us. */
+const NEWS = 'nft monitor destroy tables & read _; kill $!';
 /** How often to look when nothing was heard: the kernel drops news for those who read too slowly. */
 const LOOK_PERIOD_MS = 30_000;
 
@@ -22,8 +24,9 @@ export async function watchTable(
   onLost: () => Promise<void>,
 ): Promise<void> {
   let wake = (): void => {};
-  const news = spawn('nft', ['monitor', 'destroy', 'tables'], { stdio: ['ignore', 'pipe', 'ignore'], env: NFT_ENV });
-  news.on('error', () => {}); // not installed: the looks say so
+  const news = spawn('sh', ['-c', NEWS], { stdio: ['pipe', 'pipe', 'ignore'], env: NFT_ENV });
+  news.on('error', () => {});
+  news.stdin.on('error', () => {});
   createInterface({ input: news.stdout }).on('line', (line) => {
     if (line === `delete table ip ${table}`) wake();
   });
@@ -38,7 +41,7 @@ export async function watchTable(
     });
     if (!signal.aborted && (await isLost(nft, table))) await onLost().catch(() => {});
   }
-  news.kill();
+  news.stdin.end();
 }
 
 async function isLost(nft: RunNft, table: string): Promise<boolean> {
