@@ -46,7 +46,7 @@ class Generator {
       else actions.push({ atMs: this.moment(), do: 'create', object: pod });
     }
     for (let i = 0, count = this.int(1, 9); i < count; i++) actions.push(this.fault());
-    if (this.chance(0.15)) actions.push(...this.hungStart());
+    if (this.chance(0.25)) actions.push(...this.hungStart());
     for (const pod of this.pods) if (this.chance(0.5)) actions.push(...this.deletion(pod.metadata.name!));
     actions.push({ atMs: FAULTS_UNTIL_MS, do: 'mend' });
     actions.sort((a, b) => a.atMs - b.atMs);
@@ -230,11 +230,11 @@ class Generator {
 
   /** A start call that never returns, and then another sandbox. */
   private hungStart(): Action[] {
-    const atMs = this.int(0, 1500);
+    const atMs = this.int(0, 4000);
     const how = this.pick(['hang', 'hangActing'] as const);
-    const pod = this.pick(this.pods).metadata.name!;
+    const pod = (this.pods.find((p) => p.spec.initContainers) ?? this.pods[0]!).metadata.name!;
     return [
-      { atMs, do: 'breakCalls', method: 'startContainer', count: this.int(1, 2), how },
+      { atMs, do: 'breakCalls', method: 'startContainer', count: this.int(1, 3), how },
       { atMs: atMs + this.int(0, 3000), do: 'killSandbox', pod },
     ];
   }

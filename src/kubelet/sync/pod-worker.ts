@@ -27,6 +27,14 @@ import { ContainerFailure, ContainerOperations } from './container-operations.ts
 
 type Operation = 'preparing' | 'starting' | 'killing' | 'removing';
 
+/** The right to say what is being done to a container. */
+interface Claim {
+  /** Nobody has claimed it since. */
+  holds(): boolean;
+  become(operation: Operation): void;
+  release(): void;
+}
+
 /** Why a pod's life on this node ends. */
 export type EndReason = 'Finished' | 'InitFailed' | 'DeadlineExceeded' | 'Deleted' | 'Orphaned';
 
@@ -90,6 +98,7 @@ export class PodWorker {
   private forced = false;
 
   private readonly operations = new Map<string, Operation>();
+  private readonly claims = new Map<string, symbol>();
   private readonly tasks = new Set<Promise<void>>();
   private sandboxBusy = false;
   /** Whether all sandboxes that there may be are known: not after a creation that failed. */
@@ -314,6 +323,21 @@ export class PodWorker {
     this.timer = this.parts.clock.setTimer(Math.max(0, ms), () => this.wake());
   }
 
+  /** Something is done to a container from now on. What was done to it before, in a sandbox that is gone, has no say any more. */
+  private claim(name: string, operation: Operation): Claim {
+    const mine = Symbol(name);
+    this.claims.set(name, mine);
+    this.operations.set(name, operation);
+    const holds = (): boolean => this.claims.get(name) === mine;
+    return {
+      holds,
+      become: (next) => this.operations.set(name, next),
+      release: () => {
+        if (holds()) this.operations.delete(name);
+      },
+    };
+  }
+
   /** Runs `work` beside the steps; wakes the worker when it ends. */
   private run(work: () => Promise<void>): void {
     const task = work()
@@ -495,21 +519,21 @@ export class PodWorker {
       if (!container) continue;
       const issued = Promise.withResolvers<void>();
       const before = turn;
-      this.operations.set(start.name, 'preparing');
+      const claim = this.claim(start.name, 'preparing');
       this.run(async () => {
         try {
           const prepared = await this.prepare(container, start, volumes, sandbox);
           await before;
-          if (!prepared || this.syncing.signal.aborted) return;
-          this.operations.set(start.name, 'starting');
+          if (!prepared || this.syncing.signal.aborted || !claim.holds()) return;
+          claim.become('starting');
           const podIP = prepared.sandbox.ips[0] ?? this.parts.settings.hostIP;
-          const started = this.start(container, prepared.id, podIP);
+          const started = this.start(container, prepared.id, podIP, claim);
           if (!container.lifecycle?.postStart) issued.resolve();
           // Now that it is on its way, the next init container can be created.
           this.wake();
           await started;
         } finally {
-          this.operations.delete(start.name);
+          claim.release();
           issued.resolve();
         }
       });
@@ -517,7 +541,7 @@ export class PodWorker {
     }
   }
 
-  private async start(container: Container, id: string, podIP: string): Promise<void> {
+  private async start(container: Container, id: string, podIP: string, claim: Claim): Promise<void> {
     const { name } = container;
     try {
       await this.operationsOf.start(this.pod, container, id, podIP, this.syncing.signal);
@@ -525,7 +549,7 @@ export class PodWorker {
       this.failures.delete(name);
       this.collectGarbage();
     } catch (error) {
-      if (isAbort(error)) return;
+      if (isAbort(error) || !claim.holds()) return;
       if (!(error instanceof ContainerFailure)) {
         this.logger.warn({ container: name, error: messageOf(error) }, 'container not started');
         this.hold(name, FIRST_RETRY_MS, MAX_RETRY_MS);
@@ -551,13 +575,13 @@ export class PodWorker {
   private createEarly(create: CreateContainer, sandbox: SandboxRuntimeStatus): void {
     const container = this.containerSpec(create.name);
     if (!container) return;
-    this.operations.set(create.name, 'preparing');
+    const claim = this.claim(create.name, 'preparing');
     this.run(async () => {
       try {
         if (await this.prepare(container, create, undefined, Promise.resolve(sandbox)))
           this.waiting.delete(create.name);
       } finally {
-        this.operations.delete(create.name);
+        claim.release();
       }
     });
   }
@@ -630,7 +654,7 @@ export class PodWorker {
   // --- killing and removing
 
   private killOne(kill: KillContainer): void {
-    this.operations.set(kill.name, 'killing');
+    const claim = this.claim(kill.name, 'killing');
     this.note(kill);
     this.run(async () => {
       try {
@@ -640,7 +664,7 @@ export class PodWorker {
         this.logger.warn({ container: kill.name, error: messageOf(error) }, 'container not stopped');
         this.hold(kill.name, FIRST_RETRY_MS, MAX_RETRY_MS);
       } finally {
-        this.operations.delete(kill.name);
+        claim.release();
       }
     });
   }
