@@ -5,6 +5,8 @@ import { join } from 'node:path';
 const directory = process.argv[2]!;
 const sum = { passed: 0, failed: 0, skipped: 0 };
 for (const file of existsSync(directory) ? readdirSync(directory) : []) {
+  // Pictures lie there too.
+  if (!file.endsWith('.json')) continue;
   const result = JSON.parse(readFileSync(join(directory, file), 'utf8')) as {
     numPassedTests: number;
     numFailedTests: number;
