@@ -1,14 +1,28 @@
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { ContainerConfig, ContainerState, PodSandboxConfig } from '../src/cri/generated/cri.ts';
+import type { Container, Pod } from '../src/api/generated/types.ts';
+import { type ContainerConfig, ContainerState, type PodSandboxConfig } from '../src/cri/generated/cri.ts';
 import type { RuntimeService } from '../src/cri/runtime-service.ts';
+import { fileMount, generateContainerConfig } from '../src/kubelet/container/generate-container-config.ts';
+import { generateSandboxConfig } from '../src/kubelet/container/generate-sandbox-config.ts';
 import type { InstanceLayout } from '../src/lib/instance.ts';
 
 /** How often the naive way asks whether a container has ended. */
 const POLL_MS = 2;
 
-/** A pod made by bare CRI calls, one after the other: the floor that a kubelet is measured against. */
+/** A pod's requests, ready to be sent. */
+interface Prepared {
+  readonly sandbox: PodSandboxConfig;
+  readonly inits: readonly ContainerConfig[];
+  readonly apps: readonly ContainerConfig[];
+  readonly dirs: readonly string[];
+}
+
+/**
+ * A pod made by bare CRI calls, one after the other: the floor that a kubelet is measured against. The requests are those that the
+ * kubelet would send; they, and the files they name, are made before the clock starts.
+ */
 export class BareCri {
   private readonly runtime: RuntimeService;
   private readonly layout: InstanceLayout;
@@ -19,65 +33,81 @@ export class BareCri {
     this.layout = layout;
   }
 
-  /** Milliseconds for a sandbox, `inits` containers that run `true` to their end, and an app that runs. */
-  async podStart(inits: number, image: string): Promise<number> {
-    const sandboxConfig = this.sandbox();
+  /** Milliseconds for a sandbox, the init containers, each to its end, and containers that run. Removes the pod before it resolves. */
+  async startPod(pod: Pod): Promise<number> {
+    const prepared = this.prepare(pod);
     const startedAt = performance.now();
-    const sandboxId = await this.runtime.runPodSandbox(sandboxConfig, '');
+    const sandboxId = await this.runtime.runPodSandbox(prepared.sandbox, '');
     try {
-      for (let i = 0; i < inits; i++) {
-        const id = await this.container(sandboxId, sandboxConfig, `init-${i}`, ['true'], image);
+      for (const config of prepared.inits) {
+        const id = await this.startContainer(sandboxId, config, prepared.sandbox);
         while ((await this.runtime.containerStatus(id)).state !== ContainerState.CONTAINER_EXITED) await delay(POLL_MS);
       }
-      await this.container(sandboxId, sandboxConfig, 'app', ['sleep', '600'], image);
+      for (const config of prepared.apps) await this.startContainer(sandboxId, config, prepared.sandbox);
       return performance.now() - startedAt;
     } finally {
-      await this.runtime.stopPodSandbox(sandboxId);
-      await this.runtime.removePodSandbox(sandboxId);
+      await this.remove(sandboxId, prepared);
     }
   }
 
-  /** Milliseconds to create and start one more container in a sandbox that runs. */
-  async containerStart(image: string): Promise<number> {
-    const sandboxConfig = this.sandbox();
-    const sandboxId = await this.runtime.runPodSandbox(sandboxConfig, '');
+  /** Milliseconds to create and start the pod's first container, in a sandbox that runs. Removes the pod before it resolves. */
+  async startContainerOf(pod: Pod): Promise<number> {
+    const prepared = this.prepare(pod);
+    const sandboxId = await this.runtime.runPodSandbox(prepared.sandbox, '');
     try {
       const startedAt = performance.now();
-      await this.container(sandboxId, sandboxConfig, 'app', ['sleep', '600'], image);
+      await this.startContainer(sandboxId, prepared.apps[0]!, prepared.sandbox);
       return performance.now() - startedAt;
     } finally {
-      await this.runtime.stopPodSandbox(sandboxId);
-      await this.runtime.removePodSandbox(sandboxId);
+      await this.remove(sandboxId, prepared);
     }
   }
 
-  private async container(
-    sandboxId: string,
-    sandboxConfig: PodSandboxConfig,
-    name: string,
-    command: string[],
-    image: string,
-  ): Promise<string> {
-    const config = ContainerConfig.fromPartial({
-      metadata: { name, attempt: 0 },
-      image: { image },
-      command,
-      logPath: `${name}.log`,
-    });
-    const id = await this.runtime.createContainer(sandboxId, config, sandboxConfig);
+  private async startContainer(sandboxId: string, config: ContainerConfig, sandbox: PodSandboxConfig): Promise<string> {
+    const id = await this.runtime.createContainer(sandboxId, config, sandbox);
     await this.runtime.startContainer(id);
     return id;
   }
 
-  private sandbox(): PodSandboxConfig {
+  private async remove(sandboxId: string, { dirs }: Prepared): Promise<void> {
+    await this.runtime.stopPodSandbox(sandboxId);
+    await this.runtime.removePodSandbox(sandboxId);
+    for (const dir of dirs) rmSync(dir, { recursive: true, force: true });
+  }
+
+  private prepare(template: Pod): Prepared {
+    const { layout } = this;
     const uid = `bench-${process.pid}-${this.serial++}`;
-    const logDirectory = join(this.layout.podLogsDir, uid);
-    mkdirSync(logDirectory, { recursive: true });
-    return PodSandboxConfig.fromPartial({
-      metadata: { name: uid, uid, namespace: 'bench', attempt: 0 },
-      hostname: uid,
-      logDirectory,
-      linux: { cgroupParent: `${this.layout.cgroupParent}/${uid}` },
-    });
+    const pod: Pod = { ...template, metadata: { ...template.metadata, name: uid, namespace: 'bench', uid } };
+    const settings = {
+      ...{ nodeName: 'bench', hostIP: '127.0.0.1', resolvConf: '/etc/resolv.conf', clusterDNS: [] },
+      ...{ podsDir: layout.podsDir, podLogsDir: layout.podLogsDir, cgroupParent: layout.cgroupParent },
+      ...{ clusterDomain: 'cluster.local', memoryCapacityBytes: 2 ** 34 },
+    };
+    const sandbox = generateSandboxConfig(pod, 0, settings, { servers: ['127.0.0.1'], searches: [], options: [] });
+    const files = join(layout.rootDir, 'bench', uid);
+    const file = (name: string): string => {
+      const path = join(files, name);
+      mkdirSync(dirname(path), { recursive: true });
+      writeFileSync(path, '');
+      return path;
+    };
+    const config = (container: Container): ContainerConfig => {
+      mkdirSync(join(sandbox.logDirectory, container.name), { recursive: true });
+      const mounts = [
+        fileMount('/etc/hosts', file('hosts')),
+        fileMount('/dev/termination-log', file(`${container.name}/message`)),
+      ];
+      const { memoryCapacityBytes } = settings;
+      const env = new Map([['PATH', '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin']]);
+      const imageRef = container.image!;
+      return generateContainerConfig({ pod, container, restartCount: 0, imageRef, env, mounts, memoryCapacityBytes });
+    };
+    return {
+      sandbox,
+      inits: (pod.spec.initContainers ?? []).map(config),
+      apps: pod.spec.containers.map(config),
+      dirs: [files, sandbox.logDirectory],
+    };
   }
 }

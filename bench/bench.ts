@@ -74,9 +74,9 @@ try {
   let serial = 0;
   const podOf = (spec: Partial<Pod['spec']>): Pod => ({
     metadata: { name: `bench-${serial++}`, namespace: 'default' },
-    spec: { terminationGracePeriodSeconds: 0, containers: [], ...spec },
+    spec: { containers: [], ...spec },
   });
-  /** Milliseconds from sending the pod until its status satisfies `done`. */
+  /** Milliseconds from sending the pod until its status satisfies `done`. Resolves when nothing is left of the pod. */
   const startPod = async (pod: Pod, done: (pod: Pod) => boolean): Promise<number> => {
     const stop = new AbortController();
     const name = pod.metadata.name!;
@@ -90,7 +90,7 @@ try {
     for await (const event of events) {
       if (took === 0 && event.type !== 'ERROR' && done(event.object)) {
         took = performance.now() - startedAt;
-        await client.delete(PODS, { namespace: 'default', name }, { gracePeriodSeconds: 0 });
+        await client.delete(PODS, { namespace: 'default', name });
       }
       if (event.type === 'DELETED') stop.abort();
     }
@@ -99,19 +99,16 @@ try {
   const running = (pod: Pod): boolean => pod.status?.containerStatuses?.every((c) => c.state?.running) ?? false;
   const ready = (pod: Pod): boolean =>
     pod.status?.conditions?.some((c) => c.type === 'Ready' && c.status === 'True') ?? false;
-  const app = { name: 'app', image: IMAGE, command: ['sleep', '600'] };
+  // Ends at once when told to, so that one measurement does not run into the next.
+  const onTerm = (work: string): string[] => ['sh', '-c', `trap 'exit 0' TERM; ${work}`];
+  const idle = onTerm('while :; do sleep 600 & wait $!; done');
+  const app = { name: 'app', image: IMAGE, command: idle };
 
+  const initContainers = [0, 1, 2, 3, 4].map((i) => ({ name: `init-${i}`, image: IMAGE, command: ['true'] }));
   const chain = await byTurns(
     RUNS,
-    () => bare.podStart(5, IMAGE),
-    () =>
-      startPod(
-        podOf({
-          initContainers: [0, 1, 2, 3, 4].map((i) => ({ name: `init-${i}`, image: IMAGE, command: ['true'] })),
-          containers: [app],
-        }),
-        running,
-      ),
+    () => bare.startPod(podOf({ initContainers, containers: [app] })),
+    () => startPod(podOf({ initContainers, containers: [app] }), running),
   );
   add({
     what: '5 init containers and an app, to running',
@@ -123,7 +120,7 @@ try {
 
   const plain = await byTurns(
     RUNS,
-    () => bare.podStart(0, IMAGE),
+    () => bare.startPod(podOf({ containers: [app] })),
     () => startPod(podOf({ containers: [app] }), running),
   );
   add({
@@ -134,22 +131,15 @@ try {
     met: plain.ours.median <= plain.floor.median + 20,
   });
 
+  const server = {
+    ...app,
+    command: onTerm('httpd -f -p 80 -h /etc & wait $!'),
+    readinessProbe: { httpGet: { path: '/passwd', port: 80 }, periodSeconds: 1 },
+  };
   const probed = await byTurns(
     RUNS,
-    () => bare.podStart(0, IMAGE),
-    () =>
-      startPod(
-        podOf({
-          containers: [
-            {
-              ...app,
-              command: ['httpd', '-f', '-p', '80', '-h', '/etc'],
-              readinessProbe: { httpGet: { path: '/passwd', port: 80 }, periodSeconds: 1 },
-            },
-          ],
-        }),
-        ready,
-      ),
+    () => bare.startPod(podOf({ containers: [server] })),
+    () => startPod(podOf({ containers: [server] }), ready),
   );
   add({
     what: 'pod with httpGet readiness, to Ready',
@@ -161,7 +151,7 @@ try {
 
   const restart = await byTurns(
     RUNS,
-    () => bare.containerStart(IMAGE),
+    () => bare.startContainerOf(podOf({ containers: [app] })),
     () => restartTime(),
   );
   add({
@@ -181,7 +171,7 @@ try {
         if (event.type !== 'resync') seen.set(`${event.type} ${event.containerId}`, performance.now());
       }
     })();
-    const command = ['sh', '-c', 'test -f /v/x && exec sleep 600; touch /v/x; sleep 0.5'];
+    const command = onTerm('test -f /v/x && while :; do sleep 600 & wait $!; done; touch /v/x; sleep 0.5');
     const pod = podOf({
       containers: [{ ...app, command, volumeMounts: [{ name: 'v', mountPath: '/v' }] }],
       volumes: [{ name: 'v', emptyDir: {} }],

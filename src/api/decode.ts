@@ -31,7 +31,7 @@ export function decodeObject<T extends KubeObject>(
   value: unknown,
   options: DecodeOptions = {},
 ): Decoded<T> {
-  return decodeRoot(resource, value, JSON.stringify(value) ?? '', [], options);
+  return decodeRoot(resource, value, () => JSON.stringify(value) ?? '', [], options);
 }
 
 /** As `decodeObject`, from JSON text; also finds duplicate fields. */
@@ -47,7 +47,7 @@ export function decodeJson<T extends KubeObject>(
     if (error instanceof JsonSyntaxError) throw unrecognized(resource, error.message, text);
     throw error;
   }
-  return decodeRoot(resource, parsed.value, text, parsed.duplicates, options);
+  return decodeRoot(resource, parsed.value, () => text, parsed.duplicates, options);
 }
 
 /**
@@ -81,7 +81,8 @@ const KIND_STRUCT =
 function decodeRoot<T extends KubeObject>(
   resource: Resource<T>,
   value: unknown,
-  text: string,
+  /** For an error's words. */
+  text: () => string,
   duplicates: readonly string[],
   { fieldValidation = 'Warn' }: DecodeOptions,
 ): Decoded<T> {
@@ -89,7 +90,7 @@ function decodeRoot<T extends KubeObject>(
     throw unrecognized(
       resource,
       `json: cannot unmarshal ${kindOfJson(value)} into Go value of type ${KIND_STRUCT}`,
-      text,
+      text(),
     );
   }
   const { kind: givenKind, apiVersion: givenVersion } = value as Record<string, unknown>;
@@ -101,7 +102,7 @@ function decodeRoot<T extends KubeObject>(
       throw unrecognized(
         resource,
         `json: cannot unmarshal ${kindOfJson(given)} into Go struct field .${field} of type string`,
-        text,
+        text(),
       );
     }
   }

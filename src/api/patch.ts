@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { applyPatch as applyJsonOperations, type Operation } from 'rfc6902';
+import { copyJson } from './copy-json.ts';
 import { SCHEMA } from './generated/schema.ts';
 import { JsonSyntaxError, parseJson } from './json-text.ts';
 import { ownValue, setOwnValue } from './own-value.ts';
@@ -44,11 +45,11 @@ export function applyPatch<T extends KubeObject>(
   if (!isMap(patch)) {
     throw undecodable(`json: cannot unmarshal ${kindOf(patch)} into Go value of type map[string]interface {}`);
   }
-  if (type === 'merge') return mergePatch(structuredClone(object), patch) as T;
+  if (type === 'merge') return mergePatch(copyJson(object), patch) as T;
   const typeName = typeNameOf(resource);
   return mergeMap(
-    structuredClone(object) as unknown as Fields,
-    structuredClone(patch),
+    copyJson(object) as unknown as Fields,
+    copyJson(patch),
     typeName ? { ref: typeName } : undefined,
   ) as unknown as T;
 }
@@ -85,10 +86,10 @@ function applyJsonPatch<T>(object: T, patch: unknown): T {
     if (operation.path === '' && operation.op !== 'test') throw rejected(new Error('operation on the root'));
   }
   // The library works in place and goes on after an error: hence the copy.
-  const result = structuredClone(object);
+  const result = copyJson(object);
   let failure: unknown;
   try {
-    failure = applyJsonOperations(result, structuredClone(patch) as Operation[]).find((error) => error !== null);
+    failure = applyJsonOperations(result, copyJson(patch) as Operation[]).find((error) => error !== null);
   } catch (error) {
     // A pointer that is none.
     failure = error;

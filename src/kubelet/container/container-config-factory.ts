@@ -1,4 +1,4 @@
-import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Container, Pod, VolumeMount } from '../../api/generated/types.ts';
 import type { ContainerConfig, Mount, PodSandboxConfig } from '../../cri/generated/cri.ts';
@@ -23,7 +23,10 @@ const ETC_HOSTS = '/etc/hosts';
 
 type ContainerInput = Parameters<ContainerConfigFactory['containerConfig']>[0];
 
-/** Makes the configs that the runtime is given, and the files that they name: logs' directories, hosts file, termination message. */
+/**
+ * Makes the configs that the runtime is given, and the files that they name: logs' directories, hosts file, termination message. The
+ * files are written synchronously: they are tiny, and a container that restarts waits for them.
+ */
 export class PodConfigFactory implements ContainerConfigFactory {
   private readonly settings: NodeSettings;
   private readonly capacity: NodeCapacity;
@@ -49,8 +52,8 @@ export class PodConfigFactory implements ContainerConfigFactory {
   }
 
   async sandboxConfig(pod: Pod, attempt: number): Promise<PodSandboxConfig> {
-    const config = generateSandboxConfig(pod, attempt, this.settings, await this.hostDNS());
-    await mkdir(config.logDirectory, { recursive: true, mode: 0o755 });
+    const config = generateSandboxConfig(pod, attempt, this.settings, this.hostDNS());
+    mkdirSync(config.logDirectory, { recursive: true, mode: 0o755 });
     return config;
   }
 
@@ -65,7 +68,7 @@ export class PodConfigFactory implements ContainerConfigFactory {
       const serviceEnv = serviceEnvironment(await this.services(pod));
       const env = await resolveEnv(pod, container, { objects, fields, capacity, serviceEnv });
       const mounts = await this.mounts(input, env);
-      await this.makeLogDir(pod, container);
+      this.makeLogDir(pod, container);
       const config = generateContainerConfig({
         pod,
         container,
@@ -90,11 +93,11 @@ export class PodConfigFactory implements ContainerConfigFactory {
     }
     const taken = new Set(mounts.map((mount) => mount.containerPath));
     if ((podIPs.length > 0 || pod.spec?.hostNetwork) && !taken.has(ETC_HOSTS)) {
-      mounts.push(fileMount(ETC_HOSTS, await this.writeHostsFile(pod, podIPs)));
+      mounts.push(fileMount(ETC_HOSTS, this.writeHostsFile(pod, podIPs)));
     }
     const messagePath = container.terminationMessagePath ?? '';
     if (messagePath !== '') {
-      mounts.push(fileMount(messagePath, await this.makeMessageFile(pod, container, restartCount)));
+      mounts.push(fileMount(messagePath, this.makeMessageFile(pod, container, restartCount)));
     }
     return mounts;
   }
@@ -129,29 +132,29 @@ export class PodConfigFactory implements ContainerConfigFactory {
     return volumeMount(mount, target, volume.readOnly);
   }
 
-  private async writeHostsFile(pod: Pod, podIPs: readonly string[]): Promise<string> {
+  private writeHostsFile(pod: Pod, podIPs: readonly string[]): string {
     const file = etcHostsFile(this.settings.podsDir, pod.metadata.uid ?? '');
-    const nodeHosts = pod.spec?.hostNetwork ? await readFile(ETC_HOSTS, 'utf8') : '';
-    await mkdir(dirname(file), { recursive: true, mode: 0o750 });
+    const nodeHosts = pod.spec?.hostNetwork ? readFileSync(ETC_HOSTS, 'utf8') : '';
+    mkdirSync(dirname(file), { recursive: true, mode: 0o750 });
     const text = hostsFile(pod, podIPs, nodeHosts);
     // In place, since the containers that run have this very file mounted; and not without need, since they may be reading it.
-    if ((await readIfThere(file)) !== text) await writeFile(file, text, { mode: 0o644 });
+    if (readIfThere(file) !== text) writeFileSync(file, text, { mode: 0o644 });
     return file;
   }
 
-  private async makeMessageFile(pod: Pod, container: Container, restartCount: number): Promise<string> {
+  private makeMessageFile(pod: Pod, container: Container, restartCount: number): string {
     const file = terminationMessageFile(this.settings.podsDir, pod.metadata.uid ?? '', container.name, restartCount);
-    await mkdir(dirname(file), { recursive: true, mode: 0o750 });
-    await writeFile(file, '');
+    mkdirSync(dirname(file), { recursive: true, mode: 0o750 });
+    writeFileSync(file, '');
     // Whatever user the container runs as.
-    await chmod(file, 0o666);
+    chmodSync(file, 0o666);
     return file;
   }
 
-  private async makeLogDir(pod: Pod, container: Container): Promise<void> {
+  private makeLogDir(pod: Pod, container: Container): void {
     const { namespace = '', name = '', uid: podUID = '' } = pod.metadata;
     const dir = podLogDir(this.settings.podLogsDir, { namespace, name, podUID });
-    await mkdir(join(dir, container.name), { recursive: true, mode: 0o755 });
+    mkdirSync(join(dir, container.name), { recursive: true, mode: 0o755 });
   }
 
   private async imageUser(pod: Pod, container: Container, imageRef: string) {
@@ -160,14 +163,14 @@ export class PodConfigFactory implements ContainerConfigFactory {
     return { uid: image?.uid?.value, username: image?.username ?? '' };
   }
 
-  private async hostDNS(): Promise<ResolvConf> {
-    return parseResolvConf(await readFile(this.settings.resolvConf, 'utf8'));
+  private hostDNS(): ResolvConf {
+    return parseResolvConf(readFileSync(this.settings.resolvConf, 'utf8'));
   }
 }
 
-async function readIfThere(file: string): Promise<string | undefined> {
+function readIfThere(file: string): string | undefined {
   try {
-    return await readFile(file, 'utf8');
+    return readFileSync(file, 'utf8');
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return undefined;
     throw error;

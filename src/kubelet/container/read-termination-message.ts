@@ -1,4 +1,4 @@
-import { type FileHandle, open } from 'node:fs/promises';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { errnoOf, messageOf } from '../../lib/errors.ts';
 
 const MAX_MESSAGE_BYTES = 4096;
@@ -12,18 +12,19 @@ const LOG_TAIL_BYTES = MAX_LOG_MESSAGE_LINES * 17_000;
  * What a container that ended has to say: the end of what it wrote to its terminationMessagePath (4096 bytes), or, with policy
  * FallbackToLogsOnError, when it wrote nothing and failed, the end of its log (80 lines, 2048 bytes). '' when there is nothing.
  * Rules: `pkg/kubelet/kuberuntime/kuberuntime_container.go`, getTerminationMessage.
+ * Synchronous: a few kilobytes of a local file, which a trip through the thread pool would only make later.
  * @param messageFile see `terminationMessageFile`
  * @param logFile the CRI log of this instance
  */
-export async function readTerminationMessage(input: {
+export function readTerminationMessage(input: {
   readonly messageFile: string;
   readonly policy: string;
   readonly exitCode: number;
   readonly logFile: string;
-}): Promise<string> {
+}): string {
   let message = '';
   try {
-    message = (await readTail(input.messageFile, MAX_MESSAGE_BYTES)).toString();
+    message = readTail(input.messageFile, MAX_MESSAGE_BYTES).toString();
   } catch (error) {
     if (errnoOf(error) !== 'ENOENT') {
       return `Error on reading termination log ${input.messageFile}: ${messageOf(error)}`;
@@ -31,7 +32,7 @@ export async function readTerminationMessage(input: {
   }
   if (message !== '' || input.policy !== 'FallbackToLogsOnError' || input.exitCode === 0) return message;
   try {
-    return lastLines(await readTail(input.logFile, LOG_TAIL_BYTES));
+    return lastLines(readTail(input.logFile, LOG_TAIL_BYTES));
   } catch (error) {
     return `Error on reading termination message from logs: ${messageOf(error)}`;
   }
@@ -52,14 +53,15 @@ function lastLines(log: Buffer): string {
 }
 
 /** At most the last `bytes` bytes of a file. */
-async function readTail(path: string, bytes: number): Promise<Buffer> {
-  const file: FileHandle = await open(path, 'r');
+function readTail(path: string, bytes: number): Buffer {
+  // Whatever lies there, nobody waits for it.
+  const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
-    const { size } = await file.stat();
+    const { size } = fstatSync(file);
     const length = Math.min(size, bytes);
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, size - length);
-    return buffer.subarray(0, bytesRead);
+    const buffer = Buffer.alloc(length);
+    return buffer.subarray(0, readSync(file, buffer, 0, length, size - length));
   } finally {
-    await file.close();
+    closeSync(file);
   }
 }

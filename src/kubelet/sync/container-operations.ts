@@ -192,7 +192,6 @@ export class ContainerOperations {
       return await work(AbortSignal.any([signal, limit.signal]));
     } finally {
       timer.cancel();
-      limit.abort();
     }
   }
 

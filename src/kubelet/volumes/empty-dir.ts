@@ -1,8 +1,7 @@
-import { chmod, lstat, mkdir, rm, writeFile } from 'node:fs/promises';
+import { chmodSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { EmptyDirVolumeSource, Pod } from '../../api/generated/types.ts';
 import { quantityValue } from '../../api/quantity.ts';
-import { errnoOf } from '../../lib/errors.ts';
 import { applyFsGroup } from './fs-group.ts';
 import type { Mounter } from './mounter.ts';
 
@@ -23,18 +22,18 @@ export async function setUpEmptyDir(
   const medium = source.medium ?? '';
   if (medium !== '' && medium !== 'Memory') throw new Error(`unknown storage medium ${JSON.stringify(medium)}`);
   const mounted = medium === 'Memory' && (await mounter.below(dir)).includes(dir);
-  if ((await exists(marker)) && (medium === '' || mounted)) return;
-  await rm(marker, { force: true });
-  await mkdir(dir, { recursive: true, mode: 0o750 });
+  if (existsSync(marker) && (medium === '' || mounted)) return;
+  rmSync(marker, { force: true });
+  mkdirSync(dir, { recursive: true, mode: 0o750 });
   if (medium === 'Memory') {
     // A tmpfs has the sticky bit, as the kernel makes it; upstream keeps it.
     if (!mounted) await mounter.tmpfs(dir, ['mode=1777', `size=${memoryLimit(pod, source, memoryBytes)}`]);
   } else {
-    await chmod(dir, 0o777);
+    chmodSync(dir, 0o777);
   }
   await applyFsGroup(dir, pod.spec?.securityContext?.fsGroup, 'readWrite');
-  await mkdir(dirname(marker), { recursive: true, mode: 0o750 });
-  await writeFile(marker, '');
+  mkdirSync(dirname(marker), { recursive: true, mode: 0o750 });
+  writeFileSync(marker, '');
 }
 
 /** The smallest of the volume's own limit, the sum of the containers' memory limits (if all have one), and the node's memory. */
@@ -50,14 +49,4 @@ export function memoryLimit(pod: Pod, source: EmptyDirVolumeSource, memoryBytes:
   }
   const own = source.sizeLimit === undefined ? 0 : quantityValue(String(source.sizeLimit));
   return own > 0 ? Math.min(limit, own) : limit;
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await lstat(path);
-    return true;
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return false;
-    throw error;
-  }
 }

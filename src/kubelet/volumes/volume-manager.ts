@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { chmod, mkdir, readdir, realpath, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Pod, Volume } from '../../api/generated/types.ts';
@@ -103,7 +103,7 @@ export class HostVolumeManager implements VolumeManager {
   }
 
   private async setUpAll(pod: Pod, uid: string, signal: AbortSignal): Promise<SetUpResult> {
-    await mkdir(podDir(await this.podsDir(), uid), { recursive: true, mode: 0o750 });
+    mkdirSync(podDir(await this.podsDir(), uid), { recursive: true, mode: 0o750 });
     const volumes = new Map<string, Mounted>();
     const failures: VolumeFailure[] = [];
     for (const volume of usedVolumes(pod)) {
