@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Event } from '../../src/api/generated/types.ts';
+import type { ProbeRecord } from '../../src/kubelet/ports.ts';
 import { eventually } from './harness/eventually.ts';
 import { podManifest, sh, WAIT } from './harness/manifests.ts';
 import { useNode } from './harness/test-node.ts';
@@ -49,6 +50,32 @@ describe.concurrent('probes', () => {
       ]),
     );
     expect(events.find((e) => e.reason === 'Unhealthy')).toMatchObject({ type: 'Warning', count: 3 });
+  });
+
+  test('the results are kept, with time, latency, outcome and output, and say why the pod is not ready', async () => {
+    const script = `touch /tmp/no; sleep 3; rm /tmp/no; ${WAIT}`;
+    const exec = { command: ['sh', '-c', 'test -f /tmp/no && { echo still warming up; exit 1; }; echo warm'] };
+    await node.current.apply(
+      podManifest('history', { containers: [sh('app', script, { readinessProbe: { exec, periodSeconds: 1 } })] }),
+    );
+    const records = async (): Promise<ProbeRecord[]> => {
+      const nodes = await node.current.kubectl('get', 'nodes', '-o', 'name');
+      const path = `/api/v1/${nodes.trim().replace('node/', 'nodes/')}/proxy/probes/default/history`;
+      return JSON.parse(await node.current.kubectl('get', '--raw', path)) as ProbeRecord[];
+    };
+    await eventually(async () => expect((await records())[0]?.results.length).toBeGreaterThanOrEqual(2));
+    const described = (await node.current.kubeletteResult(['describe', 'pod', 'history'])).stdout;
+    expect(described).toContain('still warming up');
+    await node.current.podReady('history');
+    const [record] = await records();
+    expect(record).toMatchObject({ container: 'app', type: 'readiness', verdict: 'success' });
+    const [newest, ...older] = record!.results;
+    expect(newest).toMatchObject({ outcome: 'success', output: 'warm\n' });
+    expect(older.at(-1)).toMatchObject({ outcome: 'failure', output: 'still warming up\n' });
+    for (const { at, latencyMs } of record!.results) {
+      expect(Math.abs(Date.now() - at)).toBeLessThan(60_000);
+      expect(latencyMs).toBeGreaterThan(0);
+    }
   });
 
   test('readiness over TCP only changes Ready', async () => {

@@ -75,6 +75,42 @@ describe('kubelette run', () => {
     }
   });
 
+  test('in a terminal: each probe with its last results, live; Ctrl-C on the keyboard ends it', async () => {
+    const { args, rootDir } = start(
+      'live',
+      podManifest('live', {
+        initContainers: [sh('first', 'sleep 1')],
+        containers: [
+          sh('app', `sleep 3; touch /tmp/ok; ${WAIT}`, {
+            readinessProbe: { exec: { command: ['cat', '/tmp/ok'] }, periodSeconds: 1 },
+          }),
+        ],
+      }),
+    );
+    // `script` is the terminal: what is typed goes to its input.
+    const words = `stty cols 100 rows 30; exec ${[kubelette, ...args].join(' ')}`;
+    const terminal = spawn('script', ['-qec', words, '/dev/null'], { stdio: ['pipe', 'pipe', 'inherit'] });
+    const exited = once(terminal, 'exit');
+    try {
+      let screen = '';
+      terminal.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+        screen += chunk;
+      });
+      await eventually(() => expect(screen).toMatch(/live.*1\/1.*Ready/s), 30_000);
+      // Drawn in place, not line after line.
+      expect(screen).toContain('\u001b[');
+      for (const part of ['first', 'app', 'readiness']) expect(screen).toContain(part);
+      expect(screen).toContain("cat: can't open '/tmp/ok'");
+      terminal.stdin.write('\x03');
+      expect((await exited)[0]).toBe(130);
+      expect(existsSync(instanceLayout(rootDir).agentFile)).toBe(false);
+    } finally {
+      terminal.kill('SIGKILL');
+      await exited;
+      await down(rootDir);
+    }
+  });
+
   test('returns at Ready where the output is no terminal, and leaves the node running', async () => {
     const { args, rootDir } = start('stays', podManifest('stays', { containers: [sh('app', WAIT)] }));
     try {
