@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { goDuration } from './go-duration.ts';
+import { goDuration, parseDuration } from './go-duration.ts';
 
 test.each([
   [0, '0s'],
@@ -12,4 +12,17 @@ test.each([
   [3_600_000, '1h0m0s'],
 ])('%f ms is %s', (ms, text) => {
   expect(goDuration(ms)).toBe(text);
+});
+
+test.each([
+  ['90s', 90_000],
+  ['1h30m', 5_400_000],
+  ['1.5h', 5_400_000],
+  ['250ms', 250],
+  ['10', undefined],
+  ['5 s', undefined],
+  ['', undefined],
+  ['-5s', undefined],
+])('the duration %j is %s ms', (text, ms) => {
+  expect(parseDuration(text)).toBe(ms);
 });

@@ -3,13 +3,16 @@ import type { KubeObject } from '../api/resources.ts';
 import type { FakeMethod } from '../cri/fake-runtime-service.ts';
 import type { ProbeType } from '../kubelet/ports.ts';
 
-/** For how long, since its container's start, probes of a container do not get their usual answer. */
+/** For how long probes of a container do not get their usual answer. */
 export interface HealthWindow {
   /** Which probe; all of them when absent. */
   readonly probe?: ProbeType;
+  /** Counted from the container's start. */
   readonly fromMs: number;
   /** For ever when absent. */
   readonly toMs?: number;
+  /** Both count from the beginning of the run instead; a restart in between heals. */
+  readonly inRun?: boolean;
   /** It says no; nobody listens; it does not answer; the prober itself fails. */
   readonly answer: 'failure' | 'refused' | 'hang' | 'error';
 }
@@ -41,7 +44,13 @@ export interface ImageScript {
 /** What happens to the machine, and what its users do. */
 export type Action =
   | { readonly atMs: number; readonly do: 'create'; readonly object: KubeObject }
-  | { readonly atMs: number; readonly do: 'delete'; readonly pod: string; readonly graceSeconds?: number }
+  | {
+      readonly atMs: number;
+      readonly do: 'delete';
+      readonly pod: string;
+      readonly namespace?: string;
+      readonly graceSeconds?: number;
+    }
   /** A container's process ends by itself. */
   | {
       readonly atMs: number;
@@ -102,6 +111,16 @@ export interface Scenario {
 export function scriptOf(scenario: Scenario, pod: string, container: string, started: number): ContainerScript {
   const scripts = scenario.containers?.[`${pod}/${container}`];
   return scripts?.[Math.min(started, scripts.length - 1)] ?? {};
+}
+
+/** Whether the window is open to a container that started at `startedAt`; all in ms of the run. */
+export function isOpen(
+  { fromMs, toMs = Number.POSITIVE_INFINITY, inRun }: HealthWindow,
+  startedAt: number,
+  now: number,
+): boolean {
+  const origin = inRun ? 0 : startedAt;
+  return now >= origin + fromMs && now < origin + toMs && (!inRun || startedAt <= fromMs);
 }
 
 export function isPod(object: KubeObject): object is Pod {

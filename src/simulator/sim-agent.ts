@@ -21,6 +21,7 @@ import type { Logger } from '../lib/logger.ts';
 import type { Random } from '../lib/random.ts';
 import type { FactBody } from './fact.ts';
 import { FaultyClient } from './faulty-client.ts';
+import { simHooks } from './sim-hooks.ts';
 import { simHostParts } from './sim-host-parts.ts';
 import type { SimNode } from './sim-node.ts';
 import { simProber } from './sim-prober.ts';
@@ -137,7 +138,7 @@ export class SimAgent {
         onVerdict: (podUID) => kubelet.wake(podUID),
         prober: simProber({ clock, runtime, ask: (id, probe) => node.ask(id, probe) }),
       }),
-      hooks: new DefaultHookRunner({ runtime, clock }),
+      hooks: simHooks(new DefaultHookRunner({ runtime, clock })),
       ...gateAll(process, simHostParts({ node, client, runtime, clock, settings })),
       recorder,
       clock,

@@ -13,9 +13,10 @@ import type { RuntimeEvent } from '../cri/runtime-service.ts';
 import type { ProbeType } from '../kubelet/ports.ts';
 import type { Random } from '../lib/random.ts';
 import type { ContainerRef, FactBody, SandboxRef } from './fact.ts';
-import { type Action, type ContainerScript, type ImageScript, type Scenario, scriptOf } from './scenario.ts';
+import { type Action, type ContainerScript, type ImageScript, isOpen, type Scenario, scriptOf } from './scenario.ts';
 import type { SimClock } from './sim-clock.ts';
 import type { EndpointAnswer } from './sim-prober.ts';
+import { sleepMsOf } from './sleep-ms-of.ts';
 
 /** Ms that calls take on containerd 1.6 (2 cores, Debian 12), from and to. */
 const LATENCY_MS: Partial<Record<FakeMethod, readonly [number, number]>> = {
@@ -110,10 +111,8 @@ export class SimNode {
       return { answer: 'refused', afterMs: 1 };
     }
     const { script, startedAt, ref } = running;
-    const age = this.options.clock.monotonic() - startedAt;
-    const window = (script.health ?? []).find(
-      (w) => (w.probe ?? probe) === probe && age >= w.fromMs && age < (w.toMs ?? Number.POSITIVE_INFINITY),
-    );
+    const now = this.options.clock.monotonic();
+    const window = (script.health ?? []).find((w) => (w.probe ?? probe) === probe && isOpen(w, startedAt, now));
     const answer = window?.answer ?? 'success';
     this.options.emit({ what: 'probed', ...ref, probe, outcome: answer });
     return { answer, afterMs: script.answerMs ?? 2 };
@@ -242,7 +241,7 @@ export class SimNode {
     }
     // As much of a shell as hooks need.
     if (command[0] === 'false') return { exitCode: 1 };
-    return command[0] === 'sleep' ? { afterMs: Number(command[1]) * 1000 } : {};
+    return { afterMs: sleepMsOf(command) };
   }
 
   private probeOf({ podUID, container }: ContainerRef, command: readonly string[]): ProbeType | undefined {

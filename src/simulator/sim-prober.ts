@@ -30,7 +30,7 @@ export function simProber({ clock, runtime, ask }: SimProberOptions): Prober {
     await clock.sleep(late ? timeoutMs : afterMs, signal).catch(() => {});
     if (late) return { outcome: 'failure', output: timeoutWords(input), ownTime: true };
     if (answer === 'error') return { outcome: 'error', output: 'the prober failed' };
-    if (answer === 'refused') return { outcome: 'failure', output: refusedWords(input) };
+    if (answer === 'refused') return { outcome: 'failure', output: refusedWords(input), refused: true };
     return answer === 'success' ? success(probe) : failure(input);
   };
 }

@@ -3,7 +3,7 @@ import type { Pod } from '../api/generated/types.ts';
 import * as resources from '../api/resources.ts';
 import { type KubeObject, PODS, type Resource } from '../api/resources.ts';
 import { ApiStatusError } from '../api/status-error.ts';
-import type { KubeClient } from '../client/kube-client.ts';
+import type { KubeClient, WriteOptions } from '../client/kube-client.ts';
 import { assert, isAbort } from '../lib/errors.ts';
 import { SeededRandom } from '../lib/random.ts';
 import type { Checker } from './checker.ts';
@@ -30,6 +30,13 @@ export interface SimulateOptions {
   readonly maxApiLatencyMs?: number;
   /** Told of each fact as it happens. */
   readonly onFact?: (fact: Fact) => void;
+  /** Who creates the objects: told of what the API server refuses or warns of; fields that do not exist are then refused. */
+  readonly creator?: ObjectCreator;
+}
+
+export interface ObjectCreator {
+  refused(object: KubeObject, error: ApiStatusError): void;
+  warned(object: KubeObject, text: string): void;
 }
 
 /** What was found wrong. */
@@ -207,7 +214,7 @@ class SimWorld implements WorldView {
         void this.create(action.object);
         return;
       case 'delete':
-        void this.delete(action.pod, action.graceSeconds);
+        void this.delete(action);
         return;
       case 'exit':
         for (const node of this.nodes) node.exit(action.pod, action.container, action.exitCode, action.oom);
@@ -284,32 +291,41 @@ class SimWorld implements WorldView {
     assert(resource, `${object.kind} is a kind that the simulator knows`);
     const named = { ...object, metadata: { ...object.metadata } };
     if (resource.namespaced) named.metadata.namespace ??= 'default';
-    await this.asUser(async (client) => {
-      const made = await client.create(resource, structuredClone(named));
+    const { creator } = this.options;
+    const options: WriteOptions = creator
+      ? { fieldValidation: 'Strict', onWarning: (text) => creator.warned(object, text) }
+      : {};
+    const work = async (client: KubeClient): Promise<void> => {
+      const made = await client.create(resource, structuredClone(named), options);
       this.acknowledge(resource.plural, made, false);
-    });
+    };
+    await this.asUser(work, (error) => creator?.refused(object, error));
   }
 
-  private async delete(pod: string, graceSeconds: number | undefined): Promise<void> {
+  private async delete(action: Extract<Action, { do: 'delete' }>): Promise<void> {
+    const { pod, namespace = 'default', graceSeconds } = action;
     await this.asUser(async (client) => {
       const options = graceSeconds === undefined ? {} : { gracePeriodSeconds: graceSeconds };
-      const { metadata } = await client.get(PODS, { namespace: 'default', name: pod });
+      const { metadata } = await client.get(PODS, { namespace, name: pod });
       const preconditions = { uid: metadata.uid! };
       this.emit({ what: 'deletionAsked', podUID: metadata.uid!, pod, graceSeconds });
-      const left = await client.delete(PODS, { namespace: 'default', name: pod }, { ...options, preconditions });
+      const left = await client.delete(PODS, { namespace, name: pod }, { ...options, preconditions });
       if (left) this.acknowledge(PODS.plural, left, graceSeconds === 0);
     });
   }
 
   /** Until somebody answers: done, or why not. */
-  private async asUser(work: (client: KubeClient) => Promise<void>): Promise<void> {
+  private async asUser(
+    work: (client: KubeClient) => Promise<void>,
+    refused?: (error: ApiStatusError) => void,
+  ): Promise<void> {
     for (;;) {
       const { agent } = this;
       try {
         if (agent?.process.alive) return await work(agent.client);
       } catch (error) {
         if (!(error instanceof ApiStatusError)) throw error;
-        if (error.code < 500) return;
+        if (error.code < 500) return refused?.(error);
       }
       await this.clock.sleep(RETRY_MS);
     }

@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
+import { parseDuration } from '../../lib/go-duration.ts';
 import type { CliContext } from '../context.ts';
 import { addServerOptions, serverOptions } from '../server-options.ts';
-import { parseDuration } from '../view/duration.ts';
 
 interface LogsOptions {
   container?: string;

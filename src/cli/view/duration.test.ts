@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { latency, parseDuration, timeLeft } from './duration.ts';
+import { latency, timeLeft } from './duration.ts';
 
 test('what lies ahead is rounded up and never nothing', () => {
   expect(timeLeft(1)).toBe('1s');
@@ -13,17 +13,4 @@ test.each([
   [1234, '1.2s'],
 ])('a latency of %d ms is shown as %s', (ms, text) => {
   expect(latency(ms)).toBe(text);
-});
-
-test.each([
-  ['90s', 90_000],
-  ['1h30m', 5_400_000],
-  ['1.5h', 5_400_000],
-  ['250ms', 250],
-  ['10', undefined],
-  ['5 s', undefined],
-  ['', undefined],
-  ['-5s', undefined],
-])('the duration %j is %s ms', (text, ms) => {
-  expect(parseDuration(text)).toBe(ms);
 });

@@ -2,7 +2,8 @@ import type { Container, ContainerStateTerminated, ContainerStatus, Event, Pod }
 import { humanDuration } from '../../api/human-duration.ts';
 import { parseTime } from '../../api/time.ts';
 import type { ProbeRecord } from '../../kubelet/ports.ts';
-import { parseDuration, timeLeft } from './duration.ts';
+import { parseDuration } from '../../lib/go-duration.ts';
+import { timeLeft } from './duration.ts';
 import type { Cause, CauseKind } from './explanation.ts';
 import { count, probeEvidence, probeTarget, resultWords, streakOf } from './probe-words.ts';
 import { plainText } from './style.ts';

@@ -44,7 +44,7 @@ const ROUNDING = 1e-6;
  * A container that runs for less than this may not listen yet. The kubelet, whose first check comes at a random moment of the first
  * period, mostly misses that; we, who come at once, would take it for a failure. So a refused connection then counts for nothing.
  */
-const STARTING_MS = 1000;
+export const STARTING_MS = 1000;
 const FIRST_RETRY_MS = 5;
 const LAST_RETRY_MS = 80;
 

@@ -1,0 +1,551 @@
+import { getCondition } from '../../api/conditions.ts';
+import type { ContainerStatus, EndpointSlice, Event, Pod } from '../../api/generated/types.ts';
+import { effectiveGracePeriod, isSidecar } from '../../api/pod-resources.ts';
+import { probeSettings, STARTING_MS } from '../../kubelet/prober/probe-schedule.ts';
+import { parseDuration } from '../../lib/go-duration.ts';
+import type { ContainerRef, Fact } from '../fact.ts';
+import { isOpen, type Scenario, scriptOf } from '../scenario.ts';
+import { containerSpec } from '../sim-node.ts';
+import { type Backend, clientErrors } from './client-errors.ts';
+import type {
+  ClientForecast,
+  ContainerForecast,
+  LaneSegment,
+  LaneState,
+  PodForecast,
+  ProbeOutcome,
+  Step,
+} from './forecast.ts';
+import { covers, type Interval, OpenInterval } from './intervals.ts';
+import { probeStepWords } from './probe-step-words.ts';
+
+/** Warnings that a container's state or a probe's step tells already. */
+const TOLD_ELSEWHERE = new Set(['Unhealthy', 'BackOff', 'Failed']);
+const SERVICE_LABEL = 'kubernetes.io/service-name';
+
+type Written = Extract<Fact, { what: 'written' }>;
+
+interface ContainerTrack {
+  readonly pod: string;
+  readonly name: string;
+  readonly init: boolean;
+  readonly segments: LaneSegment[];
+  lane: { readonly state: LaneState; readonly fromMs: number } | undefined;
+  isRunning: boolean;
+  isReady: boolean;
+  isStopping: boolean;
+  isPulling: boolean;
+  isBackingOff: boolean;
+  starts: number;
+  lastExitMs: number;
+  startedAtMs: number;
+  readonly alive: OpenInterval;
+  readonly serving: Interval[];
+  /** By probe, of the present instance. */
+  readonly streaks: Map<string, { isGood: boolean; length: number }>;
+}
+
+interface PodTrack {
+  readonly uid: string;
+  pod: Pod;
+  readonly containers: Map<string, ContainerTrack>;
+  readonly ready: OpenInterval;
+  readyAtMs: number | undefined;
+  askedAtMs: number | undefined;
+  goneAtMs: number | undefined;
+  /** As it was before it was deleted. */
+  last: Pod;
+}
+
+/** Turns facts into what a user wants to know. */
+export class ForecastRecorder {
+  readonly steps: Step[] = [];
+  private readonly scenario: Scenario;
+  private readonly originMs: number;
+  private readonly forMs: number;
+  private readonly pods = new Map<string, PodTrack>();
+  /** By `NAMESPACE/SERVICE`, then by slice: the UIDs of the pods that it leads to. */
+  private readonly slices = new Map<string, Map<string, ReadonlySet<string>>>();
+  private readonly services = new Set<string>();
+  /** By `NAMESPACE/SERVICE UID`. */
+  private readonly routed = new Map<string, OpenInterval>();
+
+  /** @param originMs when the objects are created: all times count from there @param forMs when everything is deleted */
+  constructor(scenario: Scenario, originMs: number, forMs: number) {
+    this.scenario = scenario;
+    this.originMs = originMs;
+    this.forMs = forMs;
+  }
+
+  on(fact: Fact): void {
+    const atMs = Math.round(fact.atMs - this.originMs);
+    switch (fact.what) {
+      case 'written':
+        this.onWritten(fact, atMs);
+        return;
+      case 'containerStarted':
+        this.onStarted(fact, atMs);
+        return;
+      case 'containerSignalled':
+        this.change(fact, atMs, (c) => (c.isStopping = c.isRunning));
+        return;
+      case 'containerExited':
+        this.onExited(fact, fact.exitCode, atMs);
+        return;
+      case 'probed':
+        this.onProbed(fact, atMs);
+        return;
+      case 'deletionAsked': {
+        const track = this.pods.get(fact.podUID);
+        if (!track || track.askedAtMs !== undefined) return;
+        track.askedAtMs = atMs;
+        this.step({ atMs, kind: 'deletion', text: 'kubectl delete', ...podOf(track) });
+        return;
+      }
+      case 'agentDied':
+        this.step({ atMs, kind: 'agentDied', text: 'kubelette is killed (kill -9); containers run on' });
+        return;
+      case 'agentStarted':
+        if (atMs >= 0) this.step({ atMs, kind: 'agentStarted', text: 'kubelette starts again' });
+        return;
+      case 'runtimeDied':
+        this.step({ atMs, kind: 'runtimeDied', text: 'containerd is gone; containers run on' });
+        return;
+      case 'runtimeReturned':
+        this.step({ atMs, kind: 'runtimeReturned', text: 'containerd is back' });
+    }
+  }
+
+  // --- what comes out
+
+  podForecasts(): PodForecast[] {
+    return [...this.pods.values()].map((track) => {
+      const { status } = track.last;
+      const statuses = statusesOf(track.last);
+      const { askedAtMs, goneAtMs, readyAtMs } = track;
+      return {
+        ...podOf(track),
+        phase: status?.phase ?? 'Pending',
+        ready: getCondition(status?.conditions, 'Ready')?.status === 'True',
+        ...(readyAtMs === undefined ? {} : { readyAtMs }),
+        restarts: statuses.reduce((sum, s) => sum + s.restartCount, 0),
+        ...(askedAtMs === undefined
+          ? {}
+          : {
+              deletion: {
+                askedAtMs,
+                ...(goneAtMs === undefined ? {} : { goneAtMs }),
+                atMostMs: effectiveGracePeriod(track.last) * 1000,
+              },
+            }),
+      };
+    });
+  }
+
+  containerForecasts(): ContainerForecast[] {
+    return [...this.pods.values()].flatMap((track) =>
+      [...track.containers.values()].map((c) => ({
+        ...podOf(track),
+        container: c.name,
+        init: c.init,
+        restarts: Math.max(0, c.starts - 1),
+        segments: c.segments,
+      })),
+    );
+  }
+
+  /** Of each Service, and of each pod that no Service leads to. */
+  clientForecasts(): ClientForecast[] {
+    const serving = new Map([...this.pods].map(([uid, track]) => [uid, this.servingOf(track)]));
+    const clients: ClientForecast[] = [...this.services].sort().map((key) => {
+      const backends: Backend[] = [];
+      for (const [uid, intervals] of serving) {
+        const routed = this.routed.get(`${key} ${uid}`);
+        if (routed) backends.push({ routed: routed.until(this.forMs), serving: intervals });
+      }
+      const [namespace, name] = key.split('/');
+      return { namespace: namespace!, target: `service/${name}`, ...clientErrors(backends, this.forMs) };
+    });
+    for (const [uid, track] of this.pods) {
+      if ([...this.routed.keys()].some((key) => key.endsWith(` ${uid}`))) continue;
+      const { namespace, pod } = podOf(track);
+      const untilMs = Math.min(this.forMs, track.askedAtMs ?? this.forMs);
+      const backend = { routed: track.ready.until(untilMs), serving: serving.get(uid)! };
+      clients.push({ namespace, target: `pod/${pod}`, ...clientErrors([backend], untilMs) });
+    }
+    return clients;
+  }
+
+  /** What was assumed of a moment at which there was nobody whom it could befall. */
+  notes(): string[] {
+    return [...this.pods.values()].flatMap((track) =>
+      [...track.containers.values()].flatMap((c) => {
+        const windows = scriptOf(this.scenario, c.pod, c.name, 0).health ?? [];
+        return windows
+          .filter((w) => w.inRun && !covers(c.alive.until(this.forMs), w.fromMs - this.originMs))
+          .map((w) => {
+            const at = `${(w.fromMs - this.originMs) / 1000} s`;
+            return `${c.pod}/${c.name}: the ${w.probe} probe does not fail at ${at}, since the container does not run then`;
+          });
+      }),
+    );
+  }
+
+  /** The pods with their defaults, as the API server has them. */
+  get storedPods(): Pod[] {
+    return [...this.pods.values()].map((track) => track.pod);
+  }
+
+  /** To be called when time is over, before anything is asked. */
+  end(runMs: number): void {
+    const atMs = runMs - this.originMs;
+    for (const { containers } of this.pods.values()) {
+      for (const container of containers.values()) {
+        closeLane(container, atMs);
+        if (container.isRunning) this.noteServing(container, atMs);
+      }
+    }
+  }
+
+  private servingOf(track: PodTrack): Interval[] {
+    const staying = [...track.containers.values()].filter((c) => !c.init).map((c) => c.serving);
+    const [first = [], ...others] = staying;
+    return others.reduce<readonly Interval[]>(intersection, first).slice();
+  }
+
+  // --- the runtime's facts
+
+  private onStarted(ref: ContainerRef, atMs: number): void {
+    const container = this.container(ref);
+    if (!container) return;
+    const restart = container.starts++;
+    container.startedAtMs = atMs;
+    container.alive.set(true, atMs);
+    container.streaks.clear();
+    this.change(ref, atMs, (c) => {
+      c.isRunning = true;
+      c.isReady = c.isStopping = c.isPulling = c.isBackingOff = false;
+    });
+    const what = container.init ? 'init container' : 'container';
+    const text = restart === 0 ? `${what} starts` : `${what} starts again (restart ${restart})`;
+    this.step({ atMs, kind: 'started', text, ...this.who(ref), restart });
+  }
+
+  private onExited(ref: ContainerRef, exitCode: number, atMs: number): void {
+    const container = this.container(ref);
+    if (!container) return;
+    this.noteServing(container, atMs);
+    container.alive.set(false, atMs);
+    container.lastExitMs = atMs;
+    const asked = container.isStopping ? { asked: true } : {};
+    this.change(ref, atMs, (c) => {
+      c.isRunning = c.isReady = c.isStopping = false;
+    });
+    const text = exitCode === 0 && container.init ? 'init container succeeds' : `exits with ${exitCode}`;
+    this.step({ atMs, kind: 'exited', text, ...this.who(ref), exitCode, ...asked });
+  }
+
+  /** When the instance that ends or is cut off at `endMs` answered well: while none of its probes would have failed. */
+  private noteServing(container: ContainerTrack, endMs: number): void {
+    const { pod, name, startedAtMs, starts } = container;
+    const { originMs } = this;
+    const { health = [] } = scriptOf(this.scenario, pod, name, starts - 1);
+    const edges = new Set([startedAtMs, endMs]);
+    for (const { fromMs, toMs, inRun } of health) {
+      for (const at of [fromMs, toMs ?? Number.POSITIVE_INFINITY]) {
+        const edge = inRun ? at - originMs : at + startedAtMs;
+        if (edge > startedAtMs && edge < endMs) edges.add(edge);
+      }
+    }
+    const moments = [...edges].sort((a, b) => a - b);
+    for (const [i, toMs] of moments.slice(1).entries()) {
+      const fromMs = moments[i]!;
+      if (!health.some((w) => isOpen(w, startedAtMs + originMs, fromMs + originMs)))
+        container.serving.push({ fromMs, toMs });
+    }
+  }
+
+  private onProbed(fact: Extract<Fact, { what: 'probed' }>, atMs: number): void {
+    const track = this.pods.get(fact.podUID);
+    const container = this.container(fact);
+    const probe = containerSpec(track?.pod, fact.container)?.[`${fact.probe}Probe`];
+    if (!track || !container || !probe || track.askedAtMs !== undefined) return;
+    const { periodMs, failureThreshold, successThreshold } = probeSettings(probe);
+    const outcome = fact.outcome as ProbeOutcome;
+    const isYoung = atMs < container.startedAtMs + STARTING_MS;
+    const counts = outcome !== 'error' && !(outcome === 'refused' && isYoung && !probe.exec);
+    const isGood = outcome === 'success';
+    const before = container.streaks.get(fact.probe);
+    const length = before?.isGood === isGood ? before.length + 1 : 1;
+    if (counts) container.streaks.set(fact.probe, { isGood, length });
+    const step = {
+      type: fact.probe,
+      outcome,
+      counts,
+      streak: counts ? length : 0,
+      threshold: isGood ? successThreshold : failureThreshold,
+      periodMs,
+    };
+    this.step({ atMs, kind: 'probe', text: probeStepWords(step, probe), ...this.who(fact), probe: step });
+  }
+
+  // --- what the API server wrote
+
+  private onWritten(fact: Written, atMs: number): void {
+    const { collection, object, removed } = fact;
+    if (collection === 'pods') this.onPod(fact, atMs);
+    else if (collection === 'events' && !removed) this.onEvent(object as Event, atMs);
+    else if (collection === 'services') {
+      const { namespace, name } = object.metadata;
+      // The node's own Services are nobody's manifest.
+      if (namespace !== 'kube-system') this.services.add(`${namespace}/${name}`);
+    } else if (collection === 'endpointslices') {
+      this.onSlice(object as EndpointSlice, removed, atMs);
+    }
+  }
+
+  private onPod({ before, object, removed }: Written, atMs: number): void {
+    const pod = object as Pod;
+    const uid = pod.metadata.uid!;
+    const track = this.pods.get(uid) ?? this.addPod(pod, atMs);
+    if (removed) {
+      track.ready.set(false, atMs);
+      track.goneAtMs = atMs;
+      this.step({ atMs, kind: 'gone', text: 'gone', ...podOf(track) });
+      return;
+    }
+    track.pod = pod;
+    if (!pod.metadata.deletionTimestamp) track.last = pod;
+    const old = before as Pod | undefined;
+    for (const status of statusesOf(pod)) {
+      this.onContainerStatus(
+        track,
+        statusesOf(old).find((s) => s.name === status.name),
+        status,
+        atMs,
+      );
+    }
+    const isReady = getCondition(pod.status?.conditions, 'Ready')?.status === 'True' && !pod.metadata.deletionTimestamp;
+    if (isReady !== track.ready.isOn && track.askedAtMs === undefined) {
+      track.readyAtMs ??= atMs;
+      const kind = isReady ? 'ready' : 'notReady';
+      this.step({ atMs, kind, text: isReady ? 'Ready' : 'not Ready any more', ...podOf(track) });
+    }
+    track.ready.set(isReady, atMs);
+    const phase = pod.status?.phase ?? '';
+    if (
+      track.askedAtMs === undefined &&
+      phase !== old?.status?.phase &&
+      (phase === 'Succeeded' || phase === 'Failed')
+    ) {
+      const message = pod.status?.message;
+      this.step({ atMs, kind: 'finished', text: message ? `${phase}: ${message}` : phase, ...podOf(track) });
+    }
+  }
+
+  private onContainerStatus(
+    track: PodTrack,
+    before: ContainerStatus | undefined,
+    status: ContainerStatus,
+    atMs: number,
+  ): void {
+    const container = track.containers.get(status.name);
+    if (!container) return;
+    const who = { ...podOf(track), container: status.name };
+    const isReady = status.ready && status.state?.running !== undefined;
+    const wasReady = before !== undefined && before.ready && before.state?.running !== undefined;
+    if (isReady !== wasReady && !container.init && track.askedAtMs === undefined) {
+      const kind = isReady ? 'containerReady' : 'containerNotReady';
+      this.step({ atMs, kind, text: isReady ? 'container ready' : 'container not ready', ...who });
+    }
+    const waiting = status.state?.waiting;
+    const isNew = waiting?.reason !== before?.state?.waiting?.reason;
+    const isBackingOff = /BackOff$/.test(waiting?.reason ?? '');
+    if (waiting && isNew && isBackingOff) {
+      const delayMs = parseDuration(/^back-off (\S+) restarting/.exec(waiting.message ?? '')?.[1] ?? '');
+      const until = delayMs === undefined ? {} : { untilMs: container.lastExitMs + delayMs };
+      const text =
+        delayMs === undefined
+          ? `${waiting.reason}: ${waiting.message ?? ''}`
+          : `${waiting.reason}: next start ${delayMs / 1000} s after it ended`;
+      this.step({ atMs, kind: 'backOff', text, ...who, ...until });
+    } else if (waiting && isNew && waiting.reason && !/Creating$|Initializing$/.test(waiting.reason)) {
+      this.step({ atMs, kind: 'problem', text: `${waiting.reason}: ${waiting.message ?? ''}`, ...who });
+    }
+    container.isReady = isReady && container.isRunning;
+    container.isBackingOff = isBackingOff && !container.isRunning;
+    if (waiting && waiting.reason !== 'ContainerCreating' && waiting.reason !== 'PodInitializing') {
+      container.isPulling = false;
+    }
+    moveLane(container, atMs);
+  }
+
+  private onEvent(event: Event, atMs: number): void {
+    const { reason = '', message = '', type, involvedObject } = event;
+    const track = this.pods.get(involvedObject.uid ?? '');
+    const name = /\{(.+)\}/.exec(involvedObject.fieldPath ?? '')?.[1];
+    const who = track ? { ...podOf(track), ...(name === undefined ? {} : { container: name }) } : undefined;
+    const container = track?.containers.get(name ?? '');
+    if (who && reason === 'Pulling') {
+      if (container) container.isPulling = true;
+      this.step({ atMs, kind: 'pulling', text: `pulls ${/"(.+)"/.exec(message)?.[1] ?? 'its image'}`, ...who });
+    } else if (who && reason === 'Pulled') {
+      if (container) container.isPulling = false;
+      this.step({ atMs, kind: 'pulled', text: pulledWords(message), ...who });
+    } else if (who && reason === 'Killing') {
+      this.step({ atMs, kind: 'killing', text: message, ...who });
+    } else if (type === 'Warning' && !TOLD_ELSEWHERE.has(reason)) {
+      const { kind, name: object = '', namespace = '' } = involvedObject;
+      const whose = who ?? (kind === 'Service' ? { namespace, service: object } : undefined);
+      if (whose) this.step({ atMs, kind: 'problem', text: `${reason}: ${message}`, ...whose });
+    }
+    if (container) moveLane(container, atMs);
+  }
+
+  private onSlice(slice: EndpointSlice, removed: boolean, atMs: number): void {
+    const { namespace = '', labels, name = '' } = slice.metadata;
+    const service = labels?.[SERVICE_LABEL];
+    if (service === undefined) return;
+    const key = `${namespace}/${service}`;
+    const ready = (slice.endpoints ?? []).filter((e) => !removed && e.conditions?.ready && e.targetRef?.uid);
+    const all = this.slices.get(key) ?? new Map<string, ReadonlySet<string>>();
+    this.slices.set(key, all);
+    const before = new Set([...all.values()].flatMap((uids) => [...uids]));
+    all.set(name, new Set(ready.map((e) => e.targetRef!.uid!)));
+    for (const { targetRef } of slice.endpoints ?? []) if (targetRef?.uid) this.routeOf(key, targetRef.uid);
+    const now = new Set([...all.values()].flatMap((uids) => [...uids]));
+    for (const uid of new Set([...before, ...now])) {
+      const isRouted = now.has(uid);
+      if (isRouted === before.has(uid)) continue;
+      const track = this.pods.get(uid);
+      this.routeOf(key, uid).set(isRouted, atMs);
+      if (!track) continue;
+      const text = isRouted ? `service ${service} sends requests here` : `service ${service} sends none here any more`;
+      this.step({ atMs, kind: isRouted ? 'routed' : 'unrouted', text, ...podOf(track), service });
+    }
+  }
+
+  /** When the Service leads to the pod. */
+  private routeOf(service: string, uid: string): OpenInterval {
+    const known = this.routed.get(`${service} ${uid}`) ?? new OpenInterval();
+    this.routed.set(`${service} ${uid}`, known);
+    return known;
+  }
+
+  // --- book-keeping
+
+  private addPod(pod: Pod, atMs: number): PodTrack {
+    const track: PodTrack = {
+      uid: pod.metadata.uid!,
+      pod,
+      last: pod,
+      containers: new Map(),
+      ready: new OpenInterval(),
+      readyAtMs: undefined,
+      askedAtMs: undefined,
+      goneAtMs: undefined,
+    };
+    const podName = pod.metadata.name ?? '';
+    for (const spec of pod.spec.initContainers ?? []) {
+      track.containers.set(spec.name, newContainer(podName, spec.name, !isSidecar(spec)));
+    }
+    for (const { name } of pod.spec.containers) track.containers.set(name, newContainer(podName, name, false));
+    this.pods.set(track.uid, track);
+    this.step({ atMs, kind: 'created', text: 'created', ...podOf(track) });
+    return track;
+  }
+
+  private container(ref: Pick<ContainerRef, 'podUID' | 'container'>): ContainerTrack | undefined {
+    return this.pods.get(ref.podUID)?.containers.get(ref.container);
+  }
+
+  private change(ref: ContainerRef, atMs: number, how: (container: ContainerTrack) => void): void {
+    const container = this.container(ref);
+    if (!container) return;
+    how(container);
+    moveLane(container, atMs);
+  }
+
+  private who(ref: Pick<ContainerRef, 'podUID' | 'container'>): { namespace: string; pod: string; container: string } {
+    return { ...podOf(this.pods.get(ref.podUID)!), container: ref.container };
+  }
+
+  private step(step: Step): void {
+    const last = this.steps.at(-1);
+    // An event that is written again says nothing new.
+    if (step.kind === 'problem' && this.steps.some((s) => s.text === step.text && s.pod === step.pod)) return;
+    if (last && last.atMs === step.atMs && last.text === step.text && last.container === step.container) {
+      if (last.pod === step.pod) return;
+    }
+    this.steps.push(step);
+  }
+}
+
+function newContainer(pod: string, name: string, init: boolean): ContainerTrack {
+  return {
+    pod,
+    name,
+    init,
+    segments: [],
+    lane: undefined,
+    isRunning: false,
+    isReady: false,
+    isStopping: false,
+    isPulling: false,
+    isBackingOff: false,
+    starts: 0,
+    lastExitMs: 0,
+    startedAtMs: 0,
+    alive: new OpenInterval(),
+    serving: [],
+    streaks: new Map(),
+  };
+}
+
+function stateOf(c: ContainerTrack): LaneState | undefined {
+  if (c.isRunning) {
+    if (c.isStopping) return 'stopping';
+    if (c.init) return 'init';
+    return c.isReady ? 'ready' : 'running';
+  }
+  if (c.isPulling) return 'pulling';
+  return c.isBackingOff ? 'backOff' : undefined;
+}
+
+function moveLane(container: ContainerTrack, atMs: number): void {
+  const state = stateOf(container);
+  if (state === container.lane?.state) return;
+  closeLane(container, atMs);
+  container.lane = state && { state, fromMs: atMs };
+}
+
+function closeLane(container: ContainerTrack, toMs: number): void {
+  const { lane } = container;
+  if (lane && toMs > lane.fromMs) container.segments.push({ ...lane, toMs });
+  container.lane = undefined;
+}
+
+function intersection(a: readonly Interval[], b: readonly Interval[]): Interval[] {
+  return a.flatMap((x) =>
+    b.flatMap((y) => {
+      const [fromMs, toMs] = [Math.max(x.fromMs, y.fromMs), Math.min(x.toMs, y.toMs)];
+      return fromMs < toMs ? [{ fromMs, toMs }] : [];
+    }),
+  );
+}
+
+function podOf({ pod }: Pick<PodTrack, 'pod'>): { namespace: string; pod: string } {
+  const { name = '', namespace = 'default' } = pod.metadata;
+  return { namespace, pod: name };
+}
+
+function statusesOf(pod: Pod | undefined): ContainerStatus[] {
+  return [...(pod?.status?.initContainerStatuses ?? []), ...(pod?.status?.containerStatuses ?? [])];
+}
+
+/** The events of 1.36: `Successfully pulled image "x" in 812ms (...)`, `Container image "x" already present on machine ...`. */
+function pulledWords(message: string): string {
+  const image = /"([^"]+)"/.exec(message)?.[1] ?? 'image';
+  const took = / in (\S+) \(/.exec(message)?.[1];
+  return took === undefined ? `image ${image} is there already` : `image ${image} is there (pulled in ${took})`;
+}

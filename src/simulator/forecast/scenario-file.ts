@@ -1,0 +1,222 @@
+import { parseYamlDocuments, type YamlDocument, YamlError } from '../../api/yaml-text.ts';
+import type { ProbeType } from '../../kubelet/ports.ts';
+import { UserError } from '../../lib/errors.ts';
+import type { HealthWindow, ImageScript } from '../scenario.ts';
+import { assertHasProbe, type Complain, type PodTargets, type Target } from './pod-targets.ts';
+import type { WhatIf } from './what-if.ts';
+import { addFailure, answerOf, countOf, DOWN_MS, durationOf } from './what-if-flags.ts';
+
+const MAX_EXIT_CODE = 255;
+
+/**
+ * Adds what a scenario file says; `examples/simulate.md` describes its fields.
+ * @param file its name, for messages
+ * @throws UserError with file, line, column, field, value and reason
+ */
+export function addScenarioFile(whatIf: WhatIf, targets: PodTargets, text: string, file: string): void {
+  for (const document of documentsOf(text, file)) {
+    if (document.value === undefined) continue;
+    const root = new Fields(document.value, '', file, document);
+    root.only('for', 'containers', 'images', 'events');
+    whatIf.forMs = root.duration('for') ?? whatIf.forMs;
+    for (const [name, fields] of root.children('containers')) {
+      addContainer(whatIf, targets.container(name, fields.complain()), fields);
+    }
+    for (const [image, fields] of root.children('images')) addImage(whatIf, targets, image, fields);
+    for (const fields of root.items('events')) addEvent(whatIf, targets, fields);
+  }
+}
+
+function documentsOf(text: string, file: string): YamlDocument[] {
+  try {
+    return parseYamlDocuments(text);
+  } catch (error) {
+    if (!(error instanceof YamlError)) throw error;
+    const { line, column } = error.position;
+    throw new UserError(`${file}:${line}:${column}: ${error.message}`, { cause: error });
+  }
+}
+
+function addContainer(whatIf: WhatIf, target: Target, fields: Fields): void {
+  fields.only(
+    ...['startsAfter', 'runsFor', 'exitCode', 'fails', 'stopsIn', 'stopExitCode', 'ignoresSigterm', 'answersIn'],
+    ...['liveness', 'readiness', 'startup'],
+  );
+  const known = whatIf.of(target);
+  const set = <K extends Exclude<keyof typeof known, 'health'>>(key: K, value: (typeof known)[K]): void => {
+    if (value !== undefined) known[key] = value;
+  };
+  set('startsAfterMs', fields.duration('startsAfter'));
+  set('runsForMs', fields.duration('runsFor'));
+  set('exitCode', fields.exitCode('exitCode'));
+  set('fails', fields.count('fails'));
+  set('stopsInMs', fields.duration('stopsIn'));
+  set('stopExitCode', fields.exitCode('stopExitCode'));
+  set('ignoresSigterm', fields.flag('ignoresSigterm'));
+  set('answersInMs', fields.duration('answersIn'));
+  for (const probe of ['liveness', 'readiness', 'startup'] as const) {
+    for (const window of fields.items(probe)) {
+      assertHasProbe(target, probe, window.complain());
+      known.health.push(windowOf(probe, window));
+    }
+  }
+}
+
+function windowOf(probe: ProbeType, fields: Fields): HealthWindow {
+  fields.only('from', 'to', 'answer');
+  const fromMs = fields.duration('from') ?? 0;
+  const toMs = fields.duration('to');
+  if (toMs !== undefined && toMs <= fromMs) throw fields.complain('to')('it is not after from');
+  const answer = answerOf(fields.text('answer') ?? 'failure', fields.complain('answer'));
+  return { probe, fromMs, ...(toMs === undefined ? {} : { toMs }), answer };
+}
+
+function addImage(whatIf: WhatIf, targets: PodTargets, image: string, fields: Fields): void {
+  const images = [...new Set(targets.containers.map((t) => t.container.image ?? ''))];
+  if (!images.includes(image)) {
+    throw fields.complain()(`no container has the image ${JSON.stringify(image)}`, `images here: ${images.join(', ')}`);
+  }
+  fields.only('present', 'pull', 'failures');
+  const pullMs = fields.duration('pull');
+  const failures = fields.count('failures');
+  const script: ImageScript = {
+    present: fields.flag('present') ?? false,
+    ...(pullMs === undefined ? {} : { pullMs }),
+    ...(failures === undefined ? {} : { failures }),
+  };
+  whatIf.images[image] = script;
+}
+
+function addEvent(whatIf: WhatIf, targets: PodTargets, fields: Fields): void {
+  const atMs = fields.duration('at');
+  if (atMs === undefined) throw fields.complain()('it does not say when', 'at: 30s');
+  const what = ['killAgent', 'killRuntime', 'fail', 'exit', 'delete'].filter((key) => fields.has(key));
+  if (what.length !== 1) {
+    throw fields.complain()('expected one of killAgent, killRuntime, fail, exit, delete', 'at: 30s, killAgent: 1s');
+  }
+  switch (what[0]) {
+    case 'killAgent':
+    case 'killRuntime':
+      fields.only('at', what[0]);
+      whatIf.actions.push({ atMs, do: what[0], downMs: fields.duration(what[0]) ?? DOWN_MS });
+      return;
+    case 'fail': {
+      fields.only('at', 'fail', 'to', 'answer');
+      const text = [
+        `${fields.text('fail')}@${fields.text('at')}`,
+        fields.has('to') ? `-${fields.text('to')}` : '',
+        fields.has('answer') ? `=${fields.text('answer')}` : '',
+      ].join('');
+      addFailure(whatIf, targets, text, fields.complain('fail'));
+      return;
+    }
+    case 'exit': {
+      fields.only('at', 'exit', 'exitCode');
+      const { pod, container } = targets.container(fields.text('exit') ?? '', fields.complain('exit'));
+      const exitCode = fields.exitCode('exitCode') ?? 1;
+      whatIf.actions.push({ atMs, do: 'exit', pod: pod.metadata.name!, container: container.name, exitCode });
+      return;
+    }
+    case 'delete': {
+      fields.only('at', 'delete', 'grace');
+      const { name, namespace = 'default' } = targets.pod(
+        fields.text('delete') ?? '',
+        fields.complain('delete'),
+      ).metadata;
+      const grace = fields.duration('grace');
+      const seconds = grace === undefined ? {} : { graceSeconds: Math.round(grace / 1000) };
+      whatIf.actions.push({ atMs, do: 'delete', pod: name!, namespace, ...seconds });
+    }
+  }
+}
+
+/** One mapping of the file. */
+class Fields {
+  private readonly value: Readonly<Record<string, unknown>>;
+  private readonly path: string;
+  private readonly file: string;
+  private readonly document: YamlDocument;
+
+  constructor(value: unknown, path: string, file: string, document: YamlDocument) {
+    this.path = path;
+    this.file = file;
+    this.document = document;
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+      throw this.complain()(`expected a mapping, found ${JSON.stringify(value)}`);
+    }
+    this.value = value as Record<string, unknown>;
+  }
+
+  /** Errors about one field, or about the mapping itself. */
+  complain(key?: string): Complain {
+    const path = key === undefined ? this.path : this.path === '' ? key : `${this.path}.${key}`;
+    const { line, column } = this.document.locate(path);
+    const field = path === '' ? '' : `${path}: `;
+    return (reason, hint) =>
+      new UserError(`${this.file}:${line}:${column}: ${field}${reason}`, hint === undefined ? {} : { hint });
+  }
+
+  has(key: string): boolean {
+    return Object.hasOwn(this.value, key);
+  }
+
+  /** @throws when there is any other field */
+  only(...known: string[]): void {
+    for (const key of Object.keys(this.value)) {
+      if (!known.includes(key)) throw this.complain(key)('there is no such field', `fields here: ${known.join(', ')}`);
+    }
+  }
+
+  text(key: string): string | undefined {
+    const value = this.value[key];
+    if (value === undefined || value === null) return undefined;
+    if (typeof value === 'object') throw this.complain(key)(`expected text, found ${JSON.stringify(value)}`);
+    return String(value);
+  }
+
+  duration(key: string): number | undefined {
+    const text = this.text(key);
+    return text === undefined ? undefined : durationOf(text, this.complain(key));
+  }
+
+  count(key: string): number | undefined {
+    const text = this.text(key);
+    return text === undefined ? undefined : countOf(text, this.complain(key));
+  }
+
+  exitCode(key: string): number | undefined {
+    const text = this.text(key);
+    if (text === undefined || (/^\d+$/.test(text) && Number(text) <= MAX_EXIT_CODE)) {
+      return text === undefined ? undefined : Number(text);
+    }
+    throw this.complain(key)(`${JSON.stringify(text)} is no exit code, 0 to ${MAX_EXIT_CODE}`);
+  }
+
+  flag(key: string): boolean | undefined {
+    const value = this.value[key];
+    if (value === undefined || typeof value === 'boolean') return value;
+    throw this.complain(key)(`expected true or false, found ${JSON.stringify(value)}`);
+  }
+
+  /** The mappings below a field, by their keys. */
+  children(key: string): [name: string, fields: Fields][] {
+    if (this.value[key] === undefined || this.value[key] === null) return [];
+    const below = new Fields(this.value[key], this.at(key), this.file, this.document);
+    return Object.keys(below.value).map((name) => [
+      name,
+      new Fields(below.value[name], `${below.path}[${name}]`, this.file, this.document),
+    ]);
+  }
+
+  /** The mappings in the list below a field; one alone need not be in a list. */
+  items(key: string): Fields[] {
+    const value = this.value[key];
+    if (value === undefined || value === null) return [];
+    if (!Array.isArray(value)) return [new Fields(value, this.at(key), this.file, this.document)];
+    return value.map((item, i) => new Fields(item, `${this.at(key)}[${i}]`, this.file, this.document));
+  }
+
+  private at(key: string): string {
+    return this.path === '' ? key : `${this.path}.${key}`;
+  }
+}
