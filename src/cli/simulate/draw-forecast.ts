@@ -5,6 +5,8 @@ import type {
   LaneState,
   Step,
 } from '../../simulator/forecast/forecast.ts';
+import { count } from '../view/probe-words.ts';
+import { shorten } from '../view/style.ts';
 
 const WIDTH = 1080;
 const LEFT = 190;
@@ -15,7 +17,10 @@ const LANE_HEIGHT = 24;
 const PROBE_HEIGHT = 15;
 const BAR_HEIGHT = 14;
 const GAP = 10;
+/** Characters of a lane's label. */
+const LABEL_LENGTH = 26;
 const LEGEND_HEIGHT = 34;
+const LEGEND_LINE = 20;
 /** Distances between marks of the axis, in seconds; the first that gives no more than `MAX_TICKS`. */
 const TICKS_S = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14_400];
 const MAX_TICKS = 14;
@@ -77,15 +82,17 @@ class Picture {
       );
     }
     for (const client of clients.filter((c) => c.target.startsWith('service/'))) {
-      this.parts.push(text(16, this.y + 16, client.target, 'pod'));
+      this.parts.push(text(16, this.y + 12, client.target, 'pod'));
+      this.y += LANE_HEIGHT;
       this.drawClient(client);
       this.y += GAP;
     }
-    const height = this.y + LEGEND_HEIGHT + 16;
+    const legend = this.legend();
+    const height = legend.endY + 16;
     const names = pods.map((p) => p.pod).join(', ');
     return [
       `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" role="img">`,
-      `<title>${escape(`What ${names} will do`)}</title>`,
+      `<title>${escapeXml(`What ${names} will do`)}</title>`,
       `<style>${STYLE}</style>`,
       `<rect class="back" width="${WIDTH}" height="${height}"/>`,
       text(16, 28, `What ${names} will do`, 'title'),
@@ -93,7 +100,7 @@ class Picture {
       ...this.grid(),
       ...this.parts,
       ...this.moments(),
-      ...this.legend(),
+      ...legend.parts,
       '</svg>\n',
     ].join('\n');
   }
@@ -107,7 +114,7 @@ class Picture {
     this.parts.push(`<rect class="band" x="0" y="${this.y}" width="${WIDTH}" height="${POD_HEIGHT - 6}"/>`);
     this.parts.push(text(16, this.y + 16, `pod ${pod}`, 'pod'));
     for (const step of steps.filter((s) => s.kind === 'ready' && s.atMs < this.forecast.forMs)) {
-      this.parts.push(text(this.x(step.atMs), this.y + 16, `Ready ${seconds(step.atMs)}`, '', 'middle'));
+      this.parts.push(text(this.x(step.atMs), this.y + 16, `Ready ${seconds(step.atMs)}`));
     }
     this.y += POD_HEIGHT;
     for (const container of containers) {
@@ -119,8 +126,9 @@ class Picture {
   }
 
   private drawLane({ container, init, segments, restarts }: ContainerForecast): void {
-    const tail = init ? ' (init)' : restarts > 0 ? ` (${restarts}×)` : '';
-    this.parts.push(text(28, this.y + 12, `${container}${tail}`));
+    const notes = [init ? 'init' : '', restarts > 0 ? count(restarts, 'restart') : ''].filter((n) => n !== '');
+    const tail = notes.length === 0 ? '' : ` (${notes.join(', ')})`;
+    this.parts.push(text(28, this.y + 12, `${shorten(container, LABEL_LENGTH - tail.length)}${tail}`));
     for (const { fromMs, toMs, state } of segments) {
       const words = STATES.find(([s]) => s === state)![1];
       this.parts.push(this.bar(state, fromMs, toMs, this.y, BAR_HEIGHT, `${container} ${words}`));
@@ -185,30 +193,36 @@ class Picture {
     return lines;
   }
 
-  private legend(): string[] {
-    const y = this.y + LEGEND_HEIGHT;
+  private legend(): { parts: string[]; endY: number } {
+    let y = this.y + LEGEND_HEIGHT;
     const used = STATES.filter(([state]) =>
       this.forecast.containers.some((c) => c.segments.some((s) => s.state === state)),
     );
     let x = 16;
     const parts: string[] = [];
-    const entry = (mark: string, words: string): void => {
-      parts.push(mark, text(x + 18, y + 1, words, 'dim'));
-      x += 40 + words.length * 6.6;
+    const entry = (mark: (x: number, y: number) => string, words: string): void => {
+      const width = 40 + words.length * 6.6;
+      if (x + width > WIDTH) {
+        x = 16;
+        y += LEGEND_LINE;
+      }
+      parts.push(mark(x, y), text(x + 18, y + 1, words, 'dim'));
+      x += width;
     };
     for (const [state, words] of used) {
-      entry(`<rect class="${state}" x="${x}" y="${y - 8}" width="12" height="10" rx="2"/>`, words);
+      entry((x, y) => `<rect class="${state}" x="${round(x)}" y="${y - 8}" width="12" height="10" rx="2"/>`, words);
     }
-    entry(`<path class="good" d="M${x + 6} ${y - 3}h0"/>`, 'check succeeds');
-    entry(`<path class="bad" d="M${x + 3} ${y - 6}l6 6m-6 0l6 -6"/>`, 'check fails');
-    entry(`<rect class="error" x="${x}" y="${y - 7}" width="12" height="8" rx="2"/>`, 'requests fail');
-    return parts;
+    entry((x, y) => `<path class="good" d="M${round(x + 6)} ${y - 3}h0"/>`, 'check succeeds');
+    entry((x, y) => `<path class="bad" d="M${round(x + 3)} ${y - 6}l6 6m-6 0l6 -6"/>`, 'check fails');
+    entry((x, y) => `<rect class="error" x="${round(x)}" y="${y - 7}" width="12" height="8" rx="2"/>`, 'requests fail');
+    return { parts, endY: y };
   }
 
   private bar(className: string, fromMs: number, toMs: number, y: number, height: number, words: string): string {
     const x = this.x(fromMs);
     const width = Math.max(1, this.x(toMs) - x);
-    const title = words === '' ? '' : `<title>${escape(`${words}: ${seconds(fromMs)} to ${seconds(toMs)} s`)}</title>`;
+    const title =
+      words === '' ? '' : `<title>${escapeXml(`${words}: ${seconds(fromMs)} to ${seconds(toMs)} s`)}</title>`;
     return `<rect class="${className}" x="${x}" y="${y}" width="${round(width)}" height="${round(height)}" rx="2">${title}</rect>`;
   }
 
@@ -220,7 +234,7 @@ class Picture {
 function text(x: number, y: number, words: string, className = '', anchor = 'start'): string {
   const name = className === '' ? '' : ` class="${className}"`;
   const where = anchor === 'start' ? '' : ` text-anchor="${anchor}"`;
-  return `<text x="${round(x)}" y="${y}"${name}${where}>${escape(words)}</text>`;
+  return `<text x="${round(x)}" y="${y}"${name}${where}>${escapeXml(words)}</text>`;
 }
 
 function seconds(ms: number): string {
@@ -231,6 +245,6 @@ function round(n: number): number {
   return Math.round(n * 10) / 10;
 }
 
-function escape(words: string): string {
+function escapeXml(words: string): string {
   return words.replace(/[&<>"]/g, (c) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[c]!);
 }

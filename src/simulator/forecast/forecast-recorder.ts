@@ -185,7 +185,8 @@ export class ForecastRecorder {
           .filter((w) => w.inRun && !covers(c.alive.until(this.forMs), w.fromMs - this.originMs))
           .map((w) => {
             const at = `${(w.fromMs - this.originMs) / 1000} s`;
-            return `${c.pod}/${c.name}: the ${w.probe} probe does not fail at ${at}, since the container does not run then`;
+            const what = w.probe ? `the ${w.probe} probe does` : 'probes do';
+            return `${c.pod}/${c.name}: ${what} not fail at ${at}, since the container does not run then`;
           });
       }),
     );
@@ -353,7 +354,7 @@ export class ForecastRecorder {
     if (!container) return;
     const who = { ...podOf(track), container: status.name };
     const isReady = status.ready && status.state?.running !== undefined;
-    const wasReady = before !== undefined && before.ready && before.state?.running !== undefined;
+    const wasReady = before?.ready === true && before.state?.running !== undefined;
     if (isReady !== wasReady && !container.init && track.askedAtMs === undefined) {
       const kind = isReady ? 'containerReady' : 'containerNotReady';
       this.step({ atMs, kind, text: isReady ? 'container ready' : 'container not ready', ...who });
@@ -393,6 +394,7 @@ export class ForecastRecorder {
       if (container) container.isPulling = false;
       this.step({ atMs, kind: 'pulled', text: pulledWords(message), ...who });
     } else if (who && reason === 'Killing') {
+      if (container) container.isStopping = container.isRunning;
       this.step({ atMs, kind: 'killing', text: message, ...who });
     } else if (type === 'Warning' && !TOLD_ELSEWHERE.has(reason)) {
       const { kind, name: object = '', namespace = '' } = involvedObject;

@@ -72,10 +72,10 @@ export class PodTargets {
     );
   }
 
-  /** @param text `CONTAINER.PROBE` or `POD/CONTAINER.PROBE`; PROBE is liveness, readiness or startup */
-  probe(text: string, complain: Complain): { readonly target: Target; readonly probe: ProbeType } {
-    const dot = text.lastIndexOf('.');
-    if (dot < 0) throw complain(`expected CONTAINER.PROBE, found ${quote(text)}`, 'such as webapl.liveness');
+  /** @param text `CONTAINER.PROBE`, or `CONTAINER` for all of its probes; PROBE is liveness, readiness or startup */
+  probe(text: string, complain: Complain): { readonly target: Target; readonly probe?: ProbeType } {
+    const dot = text.indexOf('.', text.indexOf('/') + 1);
+    if (dot < 0) return { target: this.container(text, complain) };
     const target = this.container(text.slice(0, dot), complain);
     const word = text.slice(dot + 1);
     const probe = PROBE_TYPES.find((type) => type === word);

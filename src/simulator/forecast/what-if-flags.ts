@@ -36,7 +36,7 @@ export function addFlags(whatIf: WhatIf, targets: PodTargets, flags: WhatIfFlags
   }
 }
 
-/** `CONTAINER.PROBE@FROM[-TO][=ANSWER]`, in the run's time. A restart heals it. */
+/** `CONTAINER[.PROBE]@FROM[-TO][=ANSWER]`, in the run's time. A restart heals it. */
 export function addFailure(whatIf: WhatIf, targets: PodTargets, text: string, complain: Complain): void {
   const match = /^([^@]+)@([^=-]+)(?:-([^=]+))?(?:=(.+))?$/.exec(text);
   if (!match)
@@ -47,8 +47,8 @@ export function addFailure(whatIf: WhatIf, targets: PodTargets, text: string, co
   const toMs = to === undefined ? undefined : durationOf(to, complain);
   if (toMs !== undefined && toMs <= fromMs) throw complain(`${to} is not after ${from}`);
   const answer = answerOf(word, complain);
-  const end = toMs === undefined ? {} : { toMs };
-  whatIf.of(target).health.push({ probe, fromMs, ...end, inRun: true, answer });
+  const more = { ...(probe ? { probe } : {}), ...(toMs === undefined ? {} : { toMs }) };
+  whatIf.of(target).health.push({ fromMs, ...more, inRun: true, answer });
 }
 
 /** `[CONTAINER:]TIME`; without a container, all that have probes. */

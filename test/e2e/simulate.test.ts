@@ -1,0 +1,213 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, inject, test } from 'vitest';
+import type { ContainerStatus, Event, Pod } from '../../src/api/generated/types.ts';
+import type { ProbeRecord } from '../../src/kubelet/ports.ts';
+import type { Forecast, Step } from '../../src/simulator/forecast/forecast.ts';
+import { isReady, useNode } from './harness/test-node.ts';
+
+const node = useNode();
+const example = (name: string): string => join(import.meta.dirname, '../../examples', name);
+const MANIFESTS = [example('init-demo.yaml'), example('webapl.yaml')];
+/** How much a step of the real life may differ from the simulated one. */
+const SLACK_MS = 300;
+
+/** One thing that happens in a pod's life, and when, in ms since the pod was created. */
+interface Moment {
+  readonly what: string;
+  readonly atMs: number;
+}
+
+test('the examples live as `kubelette simulate` says, step by step', { timeout: 180_000 }, async () => {
+  await using life = await RealLife.start();
+  await node.current.kubectl('apply', ...MANIFESTS.flatMap((file) => ['-f', file]));
+  await node.current.podReady('init-demo', { timeoutMs: 60_000 });
+  const isSecond = (pod: Pod | undefined): boolean => pod?.status?.containerStatuses?.[0]?.restartCount === 1;
+  await node.current.podUntil('webapl', isSecond, { timeoutMs: 90_000 });
+  await node.current.podUntil('webapl', (pod) => isSecond(pod) && isReady(pod), { timeoutMs: 60_000 });
+  await node.current.kubectl('delete', 'pod', 'init-demo', 'webapl');
+  const real = life.moments();
+
+  const lasts = Math.ceil(Math.max(...real.filter((m) => m.what.includes('asked to go')).map((m) => m.atMs)));
+  const simulated = momentsOf(await forecast(life, lasts));
+  expect(simulated.map((m) => m.what).sort()).toEqual(real.map((m) => m.what).sort());
+  const beside = real.map(({ what, atMs }) => {
+    const simulatedMs = simulated.find((m) => m.what === what)!.atMs;
+    return { what, real: Math.round(atMs), simulated: simulatedMs, apart: Math.round(atMs - simulatedMs) };
+  });
+  console.table(beside);
+  for (const { what, apart } of beside)
+    expect(Math.abs(apart), `${what}: real minus simulated, ms`).toBeLessThanOrEqual(SLACK_MS);
+});
+
+/** What the manifests do by themselves, told beforehand; how long the network and the disk need for images is measured. */
+async function forecast(life: RealLife, forMs: number): Promise<Forecast> {
+  const directory = await mkdtemp(join(inject('e2e').directory, 'simulate-'));
+  try {
+    const measured = join(directory, 'measured.yaml');
+    await writeFile(
+      measured,
+      JSON.stringify({ images: life.pulls(), containers: { install: { runsFor: life.installTook() } } }),
+    );
+    const scenarios = ['--scenario', example('webapl.scenario.yaml'), '--scenario', measured];
+    return JSON.parse(
+      await node.current.kubelette('simulate', ...MANIFESTS, ...scenarios, '--for', `${forMs}ms`, '-o', 'json'),
+    ) as Forecast;
+  } finally {
+    await rm(directory, { recursive: true });
+  }
+}
+
+function momentsOf({ steps }: Forecast): Moment[] {
+  const times = new Map<string, number>();
+  const word = (step: Step): string | undefined => {
+    const who = `${step.pod}/${step.container}`;
+    switch (step.kind) {
+      case 'pulled':
+        return `${who}: image present`;
+      case 'started':
+        return `${who}: started, restart ${step.restart}`;
+      case 'exited':
+        return `${who}: exited with ${step.exitCode}`;
+      case 'probe':
+        return `${who}: ${step.probe!.type} ${step.probe!.outcome === 'success' ? 'success' : 'failure'}`;
+      case 'killing':
+        return `${who}: ${step.text}`;
+      case 'ready':
+      case 'notReady':
+        return `${step.pod}: ${step.kind}`;
+      case 'deletion':
+        return `${step.pod}: asked to go`;
+      case 'gone':
+        return `${step.pod}: gone`;
+      default:
+        return undefined;
+    }
+  };
+  const asked = steps.find((s) => s.kind === 'deletion')!.atMs;
+  return steps.flatMap((step) => {
+    const what = step.kind === 'exited' && step.atMs >= asked ? undefined : word(step);
+    return what === undefined ? [] : [{ what: numbered(times, what), atMs: step.atMs }];
+  });
+}
+
+/** `what`, with how often it came before. */
+function numbered(times: Map<string, number>, what: string): string {
+  const time = (times.get(what) ?? 0) + 1;
+  times.set(what, time);
+  return `${what} (${time})`;
+}
+
+/** What a watcher of the API sees of the pods in namespace default, and when. */
+class RealLife implements AsyncDisposable {
+  private readonly seen: { readonly pod: string; readonly what: string; readonly at: number }[] = [];
+  private readonly createdAt = new Map<string, number>();
+  private readonly last = new Map<string, Pod>();
+  private readonly events: Event[] = [];
+  private readonly checks = new Set<string>();
+  private readonly stops: (() => void)[] = [];
+
+  static async start(): Promise<RealLife> {
+    const life = new RealLife();
+    const { api } = node.current;
+    life.stops.push(
+      await api.watch<Pod>('/api/v1/namespaces/default/pods', ({ type, object }) => life.onPod(type, object)),
+      await api.watch<Event>('/api/v1/namespaces/default/events', ({ object }) => life.onEvent(object)),
+    );
+    // Before an instance that ends takes its last checks with it.
+    const timer = setInterval(() => void life.takeProbes().catch(() => {}), 500);
+    life.stops.push(() => clearInterval(timer));
+    return life;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const stop of this.stops) stop();
+  }
+
+  moments(): Moment[] {
+    const times = new Map<string, number>();
+    return this.seen
+      .toSorted((a, b) => a.at - b.at)
+      .map(({ pod, what, at }) => ({ what: numbered(times, what), atMs: at - this.createdAt.get(pod)! }));
+  }
+
+  /** What the events say of how long each pull took. */
+  pulls(): Record<string, { pull: string }> {
+    const pulls: Record<string, { pull: string }> = {};
+    for (const { message = '' } of this.events) {
+      const [, image, took] = /^Successfully pulled image "(.+)" in (\S+) \(/.exec(message) ?? [];
+      if (image !== undefined) pulls[image] = { pull: took! };
+    }
+    return pulls;
+  }
+
+  /** How long the init container ran. */
+  installTook(): string {
+    const at = (what: string): number => this.seen.find((s) => s.what === what)!.at;
+    return `${Math.round(at('init-demo/install: exited with 0') - at('init-demo/install: started, restart 0'))}ms`;
+  }
+
+  /** Takes down what is new among the checks that the kubelet remembers. */
+  private async takeProbes(): Promise<void> {
+    const nodeName = this.last.get('webapl')?.spec.nodeName;
+    if (!nodeName || this.last.get('webapl')!.metadata.deletionTimestamp) return;
+    const path = `/api/v1/nodes/${nodeName}/proxy/probes/default/webapl`;
+    for (const { container, containerId, type, results } of await node.current.api.get<ProbeRecord[]>(path)) {
+      for (const { at, outcome } of results) {
+        const check = `${containerId} ${type} ${at}`;
+        if (this.checks.has(check)) continue;
+        this.checks.add(check);
+        this.note('webapl', `webapl/${container}: ${type} ${outcome}`, at);
+      }
+    }
+  }
+
+  private note(pod: string, what: string, at = Date.now()): void {
+    this.seen.push({ pod, what, at });
+  }
+
+  private onPod(type: string, pod: Pod): void {
+    const name = pod.metadata.name!;
+    if (type === 'DELETED') {
+      this.note(name, `${name}: gone`);
+      return;
+    }
+    const before = this.last.get(name);
+    this.last.set(name, pod);
+    if (!before) this.createdAt.set(name, Date.now());
+    if (pod.metadata.deletionTimestamp && !before?.metadata.deletionTimestamp) this.note(name, `${name}: asked to go`);
+    const old = statusesOf(before);
+    if (pod.metadata.deletionTimestamp) return;
+    for (const status of statusesOf(pod))
+      this.onContainer(
+        name,
+        old.find((s) => s.name === status.name),
+        status,
+      );
+    if (isReady(pod) !== isReady(before)) {
+      this.note(name, `${name}: ${isReady(pod) ? 'ready' : 'notReady'}`);
+    }
+  }
+
+  private onContainer(pod: string, before: ContainerStatus | undefined, now: ContainerStatus): void {
+    const who = `${pod}/${now.name}`;
+    const ended = now.state?.terminated ?? now.lastState?.terminated;
+    const endedBefore = before?.state?.terminated ?? before?.lastState?.terminated;
+    if (ended && ended.containerID !== endedBefore?.containerID)
+      this.note(pod, `${who}: exited with ${ended.exitCode}`);
+    const startedBefore = before?.state?.running && before.containerID === now.containerID;
+    if (now.state?.running && !startedBefore) this.note(pod, `${who}: started, restart ${now.restartCount}`);
+  }
+
+  private onEvent(event: Event): void {
+    this.events.push(event);
+    const pod = event.involvedObject.name!;
+    const container = /\{(.+)\}/.exec(event.involvedObject.fieldPath ?? '')?.[1];
+    if (event.reason === 'Pulled') this.note(pod, `${pod}/${container}: image present`);
+    if (event.reason === 'Killing') this.note(pod, `${pod}/${container}: ${event.message}`);
+  }
+}
+
+function statusesOf(pod: Pod | undefined): ContainerStatus[] {
+  return [...(pod?.status?.initContainerStatuses ?? []), ...(pod?.status?.containerStatuses ?? [])];
+}
