@@ -44,7 +44,7 @@ e2e: setup-browser build ## end-to-end tests: real containerd, real kubectl; nee
 
 test: setup-browser check unit sim build e2e ## everything: set-up, checks, unit, simulator and end-to-end tests
 
-demo: setup build ## both example manifests, live, in 90 seconds
+demo: build ## both example manifests, live, in 90 seconds; where containers cannot run, simulated
 	@node scripts/demo.ts
 
 up: setup build ## an agent to play with: prints how to use it; `make down` ends it. WORDPRESS=1: for examples/wordpress

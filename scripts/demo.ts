@@ -1,8 +1,8 @@
 /**
- * The two example manifests, live. `demo` shows them from start to restart and cleans up; `demo up` leaves the node running to play
+ * The two example manifests, live; on a machine that cannot run containers, what is missing, and then simulated. `demo` shows them from start to restart and cleans up; `demo up` leaves the node running to play
  * with (with `--wordpress`, it has the images of examples/wordpress as well), and `demo down` ends it.
  */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -312,11 +312,41 @@ async function down(): Promise<void> {
   line('Nothing is left running.');
 }
 
+// --- where containers cannot run ---------------------------------------------------------------------------------------------
+
+/** What this machine lacks to run containers, when everything is installed that can be: lines of `kubelette doctor`, or our own. */
+async function lacks(): Promise<string[]> {
+  if (process.platform !== 'linux') return [`Linux: this is ${process.platform}`];
+  const isRoot = process.getuid?.() === 0;
+  if (isRoot && spawnSync(join(root, 'scripts/setup'), { stdio: 'inherit' }).status !== 0) {
+    return ['what scripts/setup could not install, see above'];
+  }
+  const { stdout } = await runProcess(kubelette, ['doctor']);
+  // The demo's API server takes a free port.
+  return stdout.split('\n').filter((l) => l.startsWith('fail') && !l.includes('API port'));
+}
+
+/** The same two pods on virtual time: needs nothing of the machine. */
+async function simulated(lacking: readonly string[]): Promise<void> {
+  heading('Containers cannot run here. This machine lacks:');
+  quote(lacking.join('\n'));
+  heading('So this is what both pods would do: the same kubelet on virtual time, on a simulated machine');
+  const args = ['simulate', ...manifests, '--scenario', join(root, 'examples/webapl.scenario.yaml')];
+  line(`${styleText('bold', '$')} kubelette ${args.map((a) => a.replace(`${root}/`, '')).join(' ')}`);
+  process.exitCode = spawnSync(kubelette, args, { stdio: 'inherit' }).status ?? 1;
+}
+
+async function demoOrForecast(): Promise<void> {
+  const lacking = await lacks();
+  if (lacking.length === 0) await demo();
+  else await simulated(lacking);
+}
+
 const [command, ...words] = process.argv.slice(2);
-if (process.getuid?.() !== 0) {
-  console.error('Running containers needs root: sudo make demo');
+if (command !== undefined && process.getuid?.() !== 0) {
+  console.error(`Running containers needs root: sudo make ${command}`);
   process.exit(1);
 }
 if (command === 'up') await up(words);
 else if (command === 'down') await down();
-else await demo();
+else await demoOrForecast();

@@ -100,7 +100,7 @@ function resolverOf(path: string): HostFacts['resolvConf'] {
 function instancesOf(rootDir: string): HostFacts['instances'] {
   const own = instanceLayout(rootDir);
   const dir = dirname(own.runDir);
-  const ids = existsSync(dir) ? readdirSync(dir) : [];
+  const ids = namesIn(dir);
   return ids.flatMap((id) => {
     const agent = runningAgent({ ...own, agentFile: join(dir, id, 'agent.json') });
     if (!agent) return [];
@@ -108,6 +108,15 @@ function instancesOf(rootDir: string): HostFacts['instances'] {
     const known = id === own.id ? rootDir : isDefault ? DEFAULT_ROOT_DIR : undefined;
     return [{ rootDir: known, id, pid: agent.pid, server: agent.server, own: id === own.id }];
   });
+}
+
+/** None where nobody may look: only root's agents are there. */
+function namesIn(dir: string): string[] {
+  try {
+    return readdirSync(dir);
+  } catch {
+    return [];
+  }
 }
 
 async function portError(port: number): Promise<string | undefined> {

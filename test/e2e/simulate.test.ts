@@ -1,9 +1,10 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { chmod, cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { expect, inject, test } from 'vitest';
 import type { ContainerStatus, Event, Pod } from '../../src/api/generated/types.ts';
 import type { ProbeRecord } from '../../src/kubelet/ports.ts';
 import type { Forecast, Step } from '../../src/simulator/forecast/forecast.ts';
+import { runProcess } from './harness/run-process.ts';
 import { isReady, useNode } from './harness/test-node.ts';
 
 const node = useNode();
@@ -25,6 +26,7 @@ test('the examples live as `kubelette simulate` says, step by step', { timeout: 
   const isSecond = (pod: Pod | undefined): boolean => pod?.status?.containerStatuses?.[0]?.restartCount === 1;
   await node.current.podUntil('webapl', isSecond, { timeoutMs: 90_000 });
   await node.current.podUntil('webapl', (pod) => isSecond(pod) && isReady(pod), { timeoutMs: 60_000 });
+  await life.takeProbes();
   await node.current.kubectl('delete', 'pod', 'init-demo', 'webapl');
   const real = life.moments();
 
@@ -38,6 +40,29 @@ test('the examples live as `kubelette simulate` says, step by step', { timeout: 
   console.table(beside);
   for (const { what, apart } of beside)
     expect(Math.abs(apart), `${what}: real minus simulated, ms`).toBeLessThanOrEqual(SLACK_MS);
+});
+
+test('simulating needs no root and no network', async ({ skip }) => {
+  const { directory, kubelette } = inject('e2e');
+  const dist = join(await mkdtemp(join(directory, 'nobody-')), 'dist');
+  await cp(join(dirname(kubelette), '../dist'), dist, { recursive: true });
+  await chmod(dirname(dist), 0o755);
+  const asNobody = [
+    '--net',
+    'setpriv',
+    '--reuid=65534',
+    '--regid=65534',
+    '--clear-groups',
+    '--no-new-privs',
+    process.execPath,
+  ];
+  const { code } = await runProcess('unshare', [...asNobody, '--version']);
+  skip(code !== 0, 'nobody may not run the Node of this checkout');
+  const words = ['simulate', '-', '--fail', 'webapl.liveness@40s', '--svg', '/dev/null', '-o', 'json'];
+  const input = await readFile(example('webapl.yaml'), 'utf8');
+  const result = await runProcess('unshare', [...asNobody, join(dist, 'kubelette.js'), ...words], { input, cwd: '/' });
+  expect(result).toMatchObject({ code: 0, stderr: '' });
+  expect((JSON.parse(result.stdout) as Forecast).pods).toMatchObject([{ pod: 'webapl', restarts: 1 }]);
 });
 
 /** What the manifests do by themselves, told beforehand; how long the network and the disk need for images is measured. */
@@ -148,7 +173,7 @@ class RealLife implements AsyncDisposable {
   }
 
   /** Takes down what is new among the checks that the kubelet remembers. */
-  private async takeProbes(): Promise<void> {
+  async takeProbes(): Promise<void> {
     const nodeName = this.last.get('webapl')?.spec.nodeName;
     if (!nodeName || this.last.get('webapl')!.metadata.deletionTimestamp) return;
     const path = `/api/v1/nodes/${nodeName}/proxy/probes/default/webapl`;

@@ -12,13 +12,13 @@ export function renderForecast(forecast: Forecast, width: number, style: Style):
   const { steps, forMs, pods, clients, reactions, notes, warnings } = forecast;
   const rows = foldSteps(steps);
   const layout = layoutOf(rows);
-  const line = (row: FoldedStep): string => shorten(timelineLine(row, layout, style), width);
+  const line = (row: FoldedStep): string => timelineLine(row, layout, style);
   const life = rows.filter((r) => r.atMs < forMs);
   const end = rows.filter((r) => r.atMs >= forMs);
   const section = (title: string, lines: readonly string[]): string[] =>
     lines.length === 0 ? [] : ['', style.bold(title), ...lines];
-  const errors = clients.flatMap((c) => clientLines(c, forMs)).map((l) => shorten(`  ${l}`, width));
-  return [
+  const errors = clients.flatMap((c) => clientLines(c, forMs)).map((l) => `  ${l}`);
+  const lines = [
     style.bold('What will happen, in seconds of virtual time since the objects are created'),
     ...life.map(line),
     ...section(`Deleted at ${seconds(forMs)}`, end.map(line)),
@@ -40,6 +40,7 @@ export function renderForecast(forecast: Forecast, width: number, style: Style):
       warnings.flatMap((w) => warningLines(w, width, style)),
     ),
   ];
+  return lines.map((l) => shorten(l, width));
 }
 
 interface Layout {
@@ -150,7 +151,7 @@ function warningLines(
   style: Style,
 ): string[] {
   return [
-    style.warn(shorten(`  ! ${place === undefined ? '' : `${place}: `}${field}`, width)),
+    style.warn(`  ! ${place === undefined ? '' : `${place}: `}${field}`),
     ...wrap(`${pod}/${container}: ${message}`, width, '    '),
     ...wrap(advice, width, '    > '),
   ];

@@ -90,6 +90,12 @@ function podsOf(manifests: readonly ManifestObject[], files: readonly string[]):
   return pods.map((m) => m.object as Pod);
 }
 
+/** With the places in the file, and without advice that is about applying it. */
+function refusedError(error: ApiStatusError, of: ManifestObject | undefined): unknown {
+  const located = of ? locateError(error, of) : error;
+  return located instanceof UserError ? new UserError(located.message, { cause: error }) : located;
+}
+
 async function forecastOf(
   context: CliContext,
   manifests: readonly ManifestObject[],
@@ -111,7 +117,7 @@ async function forecastOf(
     },
   });
   const [refusal] = refusals;
-  if (refusal) throw refusal.of ? locateError(refusal.error, refusal.of) : refusal.error;
+  if (refusal) throw refusedError(refusal.error, refusal.of);
   const podNamed = (name: string): ManifestObject | undefined => manifests.find((m) => nameOf(m) === `pod/${name}`);
   const warnings = forecast.warnings.map((w) => {
     const place = podNamed(w.pod)?.locate(w.field);

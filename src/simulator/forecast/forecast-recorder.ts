@@ -374,7 +374,7 @@ export class ForecastRecorder {
       this.step({ atMs, kind: 'problem', text: `${waiting.reason}: ${waiting.message ?? ''}`, ...who });
     }
     container.isReady = isReady && container.isRunning;
-    container.isBackingOff = isBackingOff && !container.isRunning;
+    if (isNew) container.isBackingOff = isBackingOff && !container.isRunning;
     if (waiting && waiting.reason !== 'ContainerCreating' && waiting.reason !== 'PodInitializing') {
       container.isPulling = false;
     }
@@ -388,7 +388,7 @@ export class ForecastRecorder {
     const who = track ? { ...podOf(track), ...(name === undefined ? {} : { container: name }) } : undefined;
     const container = track?.containers.get(name ?? '');
     if (who && reason === 'Pulling') {
-      if (container) container.isPulling = true;
+      if (container) [container.isPulling, container.isBackingOff] = [true, false];
       this.step({ atMs, kind: 'pulling', text: `pulls ${/"(.+)"/.exec(message)?.[1] ?? 'its image'}`, ...who });
     } else if (who && reason === 'Pulled') {
       if (container) container.isPulling = false;
