@@ -321,7 +321,8 @@ async function lacks(): Promise<string[]> {
   if (isRoot && spawnSync(join(root, 'scripts/setup'), { stdio: 'inherit' }).status !== 0) {
     return ['what scripts/setup could not install, see above'];
   }
-  const { stdout } = await runProcess(kubelette, ['doctor']);
+  const { stdout, stderr } = await runProcess(kubelette, ['doctor']);
+  if (stdout === '') return [stderr];
   // The demo's API server takes a free port.
   return stdout.split('\n').filter((l) => l.startsWith('fail') && !l.includes('API port'));
 }

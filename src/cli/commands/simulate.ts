@@ -1,8 +1,8 @@
 import { type Command, Option } from 'commander';
 import type { CliContext } from '../context.ts';
+import { serverOptions } from '../server-options.ts';
 
 interface SimulateOptions {
-  readonly namespace?: string;
   readonly fail?: readonly string[];
   readonly slowStart?: readonly string[];
   readonly initFails?: readonly string[];
@@ -27,14 +27,14 @@ export function registerSimulate(program: Command, context: CliContext): void {
         'answer their probes and end at SIGTERM; images are pulled in 0.8 s.',
     )
     .argument('<file...>', 'YAML or JSON; - for standard input')
-    .option('-n, --namespace <name>', 'namespace for objects that name none', 'default')
+    .option('-n, --namespace <name>', 'namespace for objects that name none (default: default)')
     .option('--for <time>', 'how far to look ahead (default: until what is asked for has had its consequences)')
     .addOption(new Option('-o, --output <format>', 'how to show it').choices(['text', 'json', 'svg']).default('text'))
     .option('--svg <file>', 'also draw the picture into this file')
     .optionsGroup('What if:')
     .option(
       '--fail <container.probe@time>',
-      'from then on it fails until a restart; also @20s-30s, and =hang, =refused',
+      'from then on it fails, until a restart; also @20s-30s, and =hang, =refused; CONTAINER@TIME: every probe',
       collect,
     )
     .option('--slow-start <time>', 'nobody listens for so long after each start; CONTAINER:TIME for one alone', collect)
@@ -56,8 +56,9 @@ export function registerSimulate(program: Command, context: CliContext): void {
         '  kubelette simulate init-demo.yaml --init-fails install:2 --for 5m\n' +
         '  kubelette simulate webapl.yaml --scenario webapl.scenario.yaml -o json\n',
     )
-    .action(async (files: string[], options: SimulateOptions) => {
+    .action(async (files: string[], options: SimulateOptions, command: Command) => {
       const { runSimulate } = await import('../simulate/run-simulate.ts');
-      await runSimulate(context, files, options);
+      const { namespace } = serverOptions(command, context);
+      await runSimulate(context, files, { ...options, namespace });
     });
 }

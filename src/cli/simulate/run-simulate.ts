@@ -19,7 +19,7 @@ import { drawForecast } from './draw-forecast.ts';
 import { renderForecast } from './render-forecast.ts';
 
 export interface RunSimulateOptions extends WhatIfFlags {
-  readonly namespace?: string;
+  readonly namespace: string;
   /** Files; what flags say comes after them. */
   readonly scenario?: readonly string[];
   readonly output: 'text' | 'json' | 'svg';
@@ -34,7 +34,7 @@ export async function runSimulate(
   options: RunSimulateOptions,
 ): Promise<void> {
   const { files, killAgent } = splitWords(words);
-  const manifests = (await readManifestFiles(context, files, options.namespace ?? 'default')).map(withName);
+  const manifests = (await readManifestFiles(context, files, options.namespace)).map(withName);
   const targets = new PodTargets(podsOf(manifests, files));
   const whatIf = new WhatIf();
   for (const file of options.scenario ?? []) {

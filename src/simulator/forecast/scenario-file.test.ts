@@ -80,7 +80,7 @@ events:
 
 test('the example of the documentation is one', () => {
   const read = (name: string): string => readFileSync(new URL(`../../../examples/${name}`, import.meta.url), 'utf8');
-  const [, example] = /```yaml\n([^`]+)```/.exec(read('simulate.md'))!;
+  const [, example] = /```yaml\n([\s\S]+?)\n```/.exec(read('simulate.md'))!;
   const [webapl] = readManifest(read('webapl.yaml'), 'webapl.yaml');
   const whatIf = new WhatIf();
   const its = new PodTargets([webapl!.object as Pod]);
