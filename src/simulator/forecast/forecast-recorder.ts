@@ -4,19 +4,12 @@ import { effectiveGracePeriod, isSidecar } from '../../api/pod-resources.ts';
 import { probeSettings, STARTING_MS } from '../../kubelet/prober/probe-schedule.ts';
 import { parseDuration } from '../../lib/go-duration.ts';
 import type { ContainerRef, Fact } from '../fact.ts';
-import { isOpen, type Scenario, scriptOf } from '../scenario.ts';
+import { type HealthWindow, type Scenario, scriptOf } from '../scenario.ts';
 import { containerSpec } from '../sim-node.ts';
 import { type Backend, clientErrors } from './client-errors.ts';
-import type {
-  ClientForecast,
-  ContainerForecast,
-  LaneSegment,
-  LaneState,
-  PodForecast,
-  ProbeOutcome,
-  Step,
-} from './forecast.ts';
-import { covers, type Interval, OpenInterval } from './intervals.ts';
+import { ContainerTrack } from './container-track.ts';
+import type { ClientForecast, ContainerForecast, PodForecast, ProbeOutcome, Step } from './forecast.ts';
+import { covers, type Interval, intersection, OpenInterval } from './intervals.ts';
 import { probeStepWords } from './probe-step-words.ts';
 
 /** Warnings that a container's state or a probe's step tells already. */
@@ -24,26 +17,6 @@ const TOLD_ELSEWHERE = new Set(['Unhealthy', 'BackOff', 'Failed']);
 const SERVICE_LABEL = 'kubernetes.io/service-name';
 
 type Written = Extract<Fact, { what: 'written' }>;
-
-interface ContainerTrack {
-  readonly pod: string;
-  readonly name: string;
-  readonly init: boolean;
-  readonly segments: LaneSegment[];
-  lane: { readonly state: LaneState; readonly fromMs: number } | undefined;
-  isRunning: boolean;
-  isReady: boolean;
-  isStopping: boolean;
-  isPulling: boolean;
-  isBackingOff: boolean;
-  starts: number;
-  lastExitMs: number;
-  startedAtMs: number;
-  readonly alive: OpenInterval;
-  readonly serving: Interval[];
-  /** By probe, of the present instance. */
-  readonly streaks: Map<string, { isGood: boolean; length: number }>;
-}
 
 interface PodTrack {
   readonly uid: string;
@@ -66,6 +39,8 @@ export class ForecastRecorder {
   private readonly pods = new Map<string, PodTrack>();
   /** By `NAMESPACE/SERVICE`, then by slice: the UIDs of the pods that it leads to. */
   private readonly slices = new Map<string, Map<string, ReadonlySet<string>>>();
+  /** Warnings that were told. */
+  private readonly told = new Set<string>();
   private readonly services = new Set<string>();
   /** By `NAMESPACE/SERVICE UID`. */
   private readonly routed = new Map<string, OpenInterval>();
@@ -87,7 +62,7 @@ export class ForecastRecorder {
         this.onStarted(fact, atMs);
         return;
       case 'containerSignalled':
-        this.change(fact, atMs, (c) => (c.isStopping = c.isRunning));
+        this.container(fact)?.askToStop(atMs);
         return;
       case 'containerExited':
         this.onExited(fact, fact.exitCode, atMs);
@@ -202,8 +177,7 @@ export class ForecastRecorder {
     const atMs = runMs - this.originMs;
     for (const { containers } of this.pods.values()) {
       for (const container of containers.values()) {
-        closeLane(container, atMs);
-        if (container.isRunning) this.noteServing(container, atMs);
+        container.close(atMs, this.healthOf(container), this.originMs);
       }
     }
   }
@@ -219,14 +193,8 @@ export class ForecastRecorder {
   private onStarted(ref: ContainerRef, atMs: number): void {
     const container = this.container(ref);
     if (!container) return;
-    const restart = container.starts++;
-    container.startedAtMs = atMs;
-    container.alive.set(true, atMs);
-    container.streaks.clear();
-    this.change(ref, atMs, (c) => {
-      c.isRunning = true;
-      c.isReady = c.isStopping = c.isPulling = c.isBackingOff = false;
-    });
+    container.start(atMs);
+    const restart = container.starts - 1;
     const what = container.init ? 'init container' : 'container';
     const text = restart === 0 ? `${what} starts` : `${what} starts again (restart ${restart})`;
     this.step({ atMs, kind: 'started', text, ...this.who(ref), restart });
@@ -235,35 +203,15 @@ export class ForecastRecorder {
   private onExited(ref: ContainerRef, exitCode: number, atMs: number): void {
     const container = this.container(ref);
     if (!container) return;
-    this.noteServing(container, atMs);
-    container.alive.set(false, atMs);
-    container.lastExitMs = atMs;
-    const asked = container.isStopping ? { asked: true } : {};
-    this.change(ref, atMs, (c) => {
-      c.isRunning = c.isReady = c.isStopping = false;
-    });
+    const asked = container.isAsked ? { asked: true } : {};
+    container.end(atMs, this.healthOf(container), this.originMs);
     const text = exitCode === 0 && container.init ? 'init container succeeds' : `exits with ${exitCode}`;
     this.step({ atMs, kind: 'exited', text, ...this.who(ref), exitCode, ...asked });
   }
 
-  /** When the instance that ends or is cut off at `endMs` answered well: while none of its probes would have failed. */
-  private noteServing(container: ContainerTrack, endMs: number): void {
-    const { pod, name, startedAtMs, starts } = container;
-    const { originMs } = this;
-    const { health = [] } = scriptOf(this.scenario, pod, name, starts - 1);
-    const edges = new Set([startedAtMs, endMs]);
-    for (const { fromMs, toMs, inRun } of health) {
-      for (const at of [fromMs, toMs ?? Number.POSITIVE_INFINITY]) {
-        const edge = inRun ? at - originMs : at + startedAtMs;
-        if (edge > startedAtMs && edge < endMs) edges.add(edge);
-      }
-    }
-    const moments = [...edges].sort((a, b) => a - b);
-    for (const [i, toMs] of moments.slice(1).entries()) {
-      const fromMs = moments[i]!;
-      if (!health.some((w) => isOpen(w, startedAtMs + originMs, fromMs + originMs)))
-        container.serving.push({ fromMs, toMs });
-    }
+  /** How the present instance answers. */
+  private healthOf({ pod, name, starts }: ContainerTrack): readonly HealthWindow[] {
+    return scriptOf(this.scenario, pod, name, Math.max(0, starts - 1)).health ?? [];
   }
 
   private onProbed(fact: Extract<Fact, { what: 'probed' }>, atMs: number): void {
@@ -361,24 +309,24 @@ export class ForecastRecorder {
     }
     const waiting = status.state?.waiting;
     const isNew = waiting?.reason !== before?.state?.waiting?.reason;
-    const isBackingOff = /BackOff$/.test(waiting?.reason ?? '');
+    const isTrouble = waiting?.reason !== undefined && !/Creating$|Initializing$/.test(waiting.reason);
+    const isBackingOff = isTrouble && /BackOff$/.test(waiting.reason!);
+    if (isNew) {
+      if (isTrouble) container.pull(false, atMs);
+      container.backOff(isBackingOff, atMs);
+    }
+    container.setReady(isReady, atMs);
     if (waiting && isNew && isBackingOff) {
       const delayMs = parseDuration(/^back-off (\S+) restarting/.exec(waiting.message ?? '')?.[1] ?? '');
-      const until = delayMs === undefined ? {} : { untilMs: container.lastExitMs + delayMs };
+      const until = delayMs === undefined ? {} : { untilMs: container.endedAtMs + delayMs };
       const text =
         delayMs === undefined
           ? `${waiting.reason}: ${waiting.message ?? ''}`
           : `${waiting.reason}: next start ${delayMs / 1000} s after it ended`;
       this.step({ atMs, kind: 'backOff', text, ...who, ...until });
-    } else if (waiting && isNew && waiting.reason && !/Creating$|Initializing$/.test(waiting.reason)) {
+    } else if (isNew && isTrouble) {
       this.step({ atMs, kind: 'problem', text: `${waiting.reason}: ${waiting.message ?? ''}`, ...who });
     }
-    container.isReady = isReady && container.isRunning;
-    if (isNew) container.isBackingOff = isBackingOff && !container.isRunning;
-    if (waiting && waiting.reason !== 'ContainerCreating' && waiting.reason !== 'PodInitializing') {
-      container.isPulling = false;
-    }
-    moveLane(container, atMs);
   }
 
   private onEvent(event: Event, atMs: number): void {
@@ -388,20 +336,23 @@ export class ForecastRecorder {
     const who = track ? { ...podOf(track), ...(name === undefined ? {} : { container: name }) } : undefined;
     const container = track?.containers.get(name ?? '');
     if (who && reason === 'Pulling') {
-      if (container) [container.isPulling, container.isBackingOff] = [true, false];
+      container?.pull(true, atMs);
       this.step({ atMs, kind: 'pulling', text: `pulls ${/"(.+)"/.exec(message)?.[1] ?? 'its image'}`, ...who });
     } else if (who && reason === 'Pulled') {
-      if (container) container.isPulling = false;
+      container?.pull(false, atMs);
       this.step({ atMs, kind: 'pulled', text: pulledWords(message), ...who });
     } else if (who && reason === 'Killing') {
-      if (container) container.isStopping = container.isRunning;
+      container?.askToStop(atMs);
       this.step({ atMs, kind: 'killing', text: message, ...who });
     } else if (type === 'Warning' && !TOLD_ELSEWHERE.has(reason)) {
       const { kind, name: object = '', namespace = '' } = involvedObject;
       const whose = who ?? (kind === 'Service' ? { namespace, service: object } : undefined);
-      if (whose) this.step({ atMs, kind: 'problem', text: `${reason}: ${message}`, ...whose });
+      const text = `${reason}: ${message}`;
+      const key = JSON.stringify([whose, text]);
+      // An event that is written again says nothing new.
+      if (whose && !this.told.has(key)) this.step({ atMs, kind: 'problem', text, ...whose });
+      this.told.add(key);
     }
-    if (container) moveLane(container, atMs);
   }
 
   private onSlice(slice: EndpointSlice, removed: boolean, atMs: number): void {
@@ -449,9 +400,9 @@ export class ForecastRecorder {
     };
     const podName = pod.metadata.name ?? '';
     for (const spec of pod.spec.initContainers ?? []) {
-      track.containers.set(spec.name, newContainer(podName, spec.name, !isSidecar(spec)));
+      track.containers.set(spec.name, new ContainerTrack(podName, spec.name, !isSidecar(spec)));
     }
-    for (const { name } of pod.spec.containers) track.containers.set(name, newContainer(podName, name, false));
+    for (const { name } of pod.spec.containers) track.containers.set(name, new ContainerTrack(podName, name, false));
     this.pods.set(track.uid, track);
     this.step({ atMs, kind: 'created', text: 'created', ...podOf(track) });
     return track;
@@ -461,79 +412,13 @@ export class ForecastRecorder {
     return this.pods.get(ref.podUID)?.containers.get(ref.container);
   }
 
-  private change(ref: ContainerRef, atMs: number, how: (container: ContainerTrack) => void): void {
-    const container = this.container(ref);
-    if (!container) return;
-    how(container);
-    moveLane(container, atMs);
-  }
-
   private who(ref: Pick<ContainerRef, 'podUID' | 'container'>): { namespace: string; pod: string; container: string } {
     return { ...podOf(this.pods.get(ref.podUID)!), container: ref.container };
   }
 
   private step(step: Step): void {
-    const last = this.steps.at(-1);
-    // An event that is written again says nothing new.
-    if (step.kind === 'problem' && this.steps.some((s) => s.text === step.text && s.pod === step.pod)) return;
-    if (last && last.atMs === step.atMs && last.text === step.text && last.container === step.container) {
-      if (last.pod === step.pod) return;
-    }
     this.steps.push(step);
   }
-}
-
-function newContainer(pod: string, name: string, init: boolean): ContainerTrack {
-  return {
-    pod,
-    name,
-    init,
-    segments: [],
-    lane: undefined,
-    isRunning: false,
-    isReady: false,
-    isStopping: false,
-    isPulling: false,
-    isBackingOff: false,
-    starts: 0,
-    lastExitMs: 0,
-    startedAtMs: 0,
-    alive: new OpenInterval(),
-    serving: [],
-    streaks: new Map(),
-  };
-}
-
-function stateOf(c: ContainerTrack): LaneState | undefined {
-  if (c.isRunning) {
-    if (c.isStopping) return 'stopping';
-    if (c.init) return 'init';
-    return c.isReady ? 'ready' : 'running';
-  }
-  if (c.isPulling) return 'pulling';
-  return c.isBackingOff ? 'backOff' : undefined;
-}
-
-function moveLane(container: ContainerTrack, atMs: number): void {
-  const state = stateOf(container);
-  if (state === container.lane?.state) return;
-  closeLane(container, atMs);
-  container.lane = state && { state, fromMs: atMs };
-}
-
-function closeLane(container: ContainerTrack, toMs: number): void {
-  const { lane } = container;
-  if (lane && toMs > lane.fromMs) container.segments.push({ ...lane, toMs });
-  container.lane = undefined;
-}
-
-function intersection(a: readonly Interval[], b: readonly Interval[]): Interval[] {
-  return a.flatMap((x) =>
-    b.flatMap((y) => {
-      const [fromMs, toMs] = [Math.max(x.fromMs, y.fromMs), Math.min(x.toMs, y.toMs)];
-      return fromMs < toMs ? [{ fromMs, toMs }] : [];
-    }),
-  );
 }
 
 function podOf({ pod }: Pick<PodTrack, 'pod'>): { namespace: string; pod: string } {

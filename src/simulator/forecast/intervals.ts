@@ -45,3 +45,13 @@ export function boundaries(lists: readonly (readonly Interval[])[], fromMs: numb
   }
   return [...all].sort((a, b) => a - b);
 }
+
+/** When both are so. */
+export function intersection(a: readonly Interval[], b: readonly Interval[]): Interval[] {
+  return a.flatMap((x) =>
+    b.flatMap((y) => {
+      const [fromMs, toMs] = [Math.max(x.fromMs, y.fromMs), Math.min(x.toMs, y.toMs)];
+      return fromMs < toMs ? [{ fromMs, toMs }] : [];
+    }),
+  );
+}

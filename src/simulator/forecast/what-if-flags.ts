@@ -1,15 +1,10 @@
 import { UserError } from '../../lib/errors.ts';
-import { parseDuration } from '../../lib/go-duration.ts';
-import type { HealthWindow } from '../scenario.ts';
+import { answerOf, countOf, durationOf } from './assumed-values.ts';
 import type { Complain, PodTargets, Target } from './pod-targets.ts';
 import type { WhatIf } from './what-if.ts';
 
-export type Answer = HealthWindow['answer'];
-export const ANSWERS: readonly Answer[] = ['failure', 'refused', 'hang', 'error'];
 /** How long our own process is away when nobody says: as long as a supervisor needs to start it again. */
 export const DOWN_MS = 1000;
-const LONGEST_MS = 24 * 3_600_000;
-const MOST_FAILURES = 100;
 
 /** What the flags say, each as often as it was given, as it was typed. */
 export interface WhatIfFlags {
@@ -66,27 +61,6 @@ function addInitFailures(whatIf: WhatIf, targets: PodTargets, text: string, comp
   if (!match) throw complain('expected CONTAINER:TIMES', 'such as install:2');
   const target = targets.initContainer(match[1]!, complain);
   whatIf.of(target).fails = countOf(match[2]!, complain);
-}
-
-/** How often something fails. */
-export function countOf(text: string, complain: Complain): number {
-  const count = Number(text);
-  if (/^\d+$/.test(text) && count >= 1 && count <= MOST_FAILURES) return count;
-  throw complain(`${JSON.stringify(text)} is no number from 1 to ${MOST_FAILURES}`);
-}
-
-/** Milliseconds. */
-export function durationOf(text: string, complain: Complain): number {
-  const ms = parseDuration(text);
-  if (ms === undefined) throw complain(`${JSON.stringify(text)} is no duration`, 'such as 500ms, 40s, 1m30s');
-  if (ms > LONGEST_MS) throw complain(`${text} is longer than 24h`);
-  return Math.round(ms);
-}
-
-export function answerOf(word: string, complain: Complain): Answer {
-  const answer = ANSWERS.find((a) => a === word);
-  if (answer) return answer;
-  throw complain(`${JSON.stringify(word)} is no answer`, `answers are ${ANSWERS.join(', ')}`);
 }
 
 function hasProbes({ container }: Target): boolean {
