@@ -30,6 +30,7 @@ const program = addServerOptions(new Command('kubelette'))
     'after',
     '\nExamples:\n' +
       '  kubelette run pod.yaml          start what is needed, show the pod until it is Ready\n' +
+      '  kubelette simulate pod.yaml     what it will do, and when, without running it\n' +
       '  kubelette up --detach           a node in the background; then use kubectl\n' +
       '  kubelette describe pod webapl   why it is not ready\n' +
       '  kubelette doctor                what this machine lacks, and how to mend it',

@@ -153,6 +153,13 @@ describe('a forecast', () => {
     expect(at(forecast, 'ready')[0]).toBeLessThan(16_000);
   });
 
+  it('an image without a tag is found by its name, and is asked for each time', async () => {
+    const manifest = pod('p', 'containers: [{ name: app, image: web }]');
+    const pulled = at(await run(manifest, {}, 'images: { web: { pull: 3s } }'), 'pulled');
+    expect(pulled[0]).toBeGreaterThanOrEqual(3000);
+    expect(pulled[0]).toBeLessThan(3100);
+  });
+
   it('a pod that is meant to end does', async () => {
     const spec = 'restartPolicy: Never\n  containers: [{ name: job, image: web }]';
     const forecast = await run(pod('p', spec), {}, 'containers: { job: { runsFor: 7s } }');

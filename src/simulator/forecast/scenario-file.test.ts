@@ -69,7 +69,10 @@ events:
       },
     ],
   });
-  expect(images).toEqual({ 'web:1': { present: false, pullMs: 3000, failures: 2 }, busybox: { present: true } });
+  expect(images).toEqual({
+    'web:1': { present: false, pullMs: 3000, failures: 2 },
+    'busybox:latest': { present: true },
+  });
   expect(actions).toEqual([
     { atMs: 10_000, do: 'killAgent', downMs: 5000 },
     { atMs: 11_000, do: 'killRuntime', downMs: 1000 },

@@ -5,7 +5,7 @@ import type { HealthWindow, ImageScript } from '../scenario.ts';
 import { answerOf } from './assumed-values.ts';
 import { Fields } from './fields.ts';
 import { assertHasProbe, type PodTargets, type Target } from './pod-targets.ts';
-import type { WhatIf } from './what-if.ts';
+import { imageOf, requestedName, type WhatIf } from './what-if.ts';
 import { addFailure, DOWN_MS } from './what-if-flags.ts';
 
 /**
@@ -72,8 +72,8 @@ function windowOf(probe: ProbeType, fields: Fields): HealthWindow {
 }
 
 function addImage(whatIf: WhatIf, targets: PodTargets, image: string, fields: Fields): void {
-  const images = [...new Set(targets.containers.map((t) => t.container.image ?? ''))];
-  if (!images.includes(image)) {
+  const images = [...new Set(targets.containers.map(imageOf))];
+  if (!images.includes(requestedName(image))) {
     throw fields.complain()(`no container has the image ${JSON.stringify(image)}`, `images here: ${images.join(', ')}`);
   }
   fields.only('present', 'pull', 'failures');
@@ -84,7 +84,7 @@ function addImage(whatIf: WhatIf, targets: PodTargets, image: string, fields: Fi
     ...(pullMs === undefined ? {} : { pullMs }),
     ...(failures === undefined ? {} : { failures }),
   };
-  whatIf.images[image] = script;
+  whatIf.images[requestedName(image)] = script;
 }
 
 function addEvent(whatIf: WhatIf, targets: PodTargets, fields: Fields): void {

@@ -1,4 +1,5 @@
 import type { Pod } from '../../api/generated/types.ts';
+import { parseImageName } from '../../kubelet/images/image-name.ts';
 import { probeSettings } from '../../kubelet/prober/probe-schedule.ts';
 import type { Action, ContainerScript, HealthWindow, ImageScript, Scenario } from '../scenario.ts';
 import { sleepMsOf } from '../sleep-ms-of.ts';
@@ -35,6 +36,7 @@ const MARGIN_MS = 30_000;
 /** What is assumed of a run, gathered from flags and scenario files; later ones win. */
 export class WhatIf {
   forMs: number | undefined;
+  /** By what the runtime is asked for; see `imageOf`. */
   readonly images: Record<string, ImageScript> = {};
   readonly actions: Action[] = [];
   private readonly containers = new Map<string, ContainerWhatIf>();
@@ -56,7 +58,7 @@ export class WhatIf {
    * @param originMs when the objects are created: what counts from the beginning of the run counts from there
    */
   scenario(targets: PodTargets, originMs: number): Omit<Scenario, 'durationMs'> {
-    const used = new Set(targets.containers.map((t) => t.container.image ?? ''));
+    const used = new Set(targets.containers.map(imageOf));
     const images = Object.fromEntries([...used].map((image) => [image, this.images[image] ?? { present: false }]));
     const containers = Object.fromEntries(targets.containers.map((t) => [t.key, this.scripts(t, originMs)]));
     const actions = this.actions.map((action) => ({ ...action, atMs: action.atMs + originMs }));
@@ -106,10 +108,21 @@ export class WhatIf {
       // Back-offs of 10 s, 20 s, 40 s and so on, the first retry at once.
       const backOffs = Array.from({ length: Math.max(0, fails - 1) }, (_, i) => Math.min(300_000, 10_000 * 2 ** i));
       ms += once * (fails + 1) + backOffs.reduce((sum, delay) => sum + delay, 0) + startsAfterMs;
-      ms += this.images[target.container.image ?? '']?.pullMs ?? 0;
+      ms += this.images[imageOf(target)]?.pullMs ?? 0;
     }
     return ms + Math.max(0, ...targets.containers.filter((t) => t.pod === pod).map(reactionMs));
   }
+}
+
+/** What the runtime is asked for: the image's name with its tag. */
+export function imageOf({ container }: Pick<Target, 'container'>): string {
+  return requestedName(container.image ?? '');
+}
+
+/** An image's name with its tag; as it is when it is no name, which the kubelet will say. */
+export function requestedName(image: string): string {
+  const name = parseImageName(image);
+  return name.ok ? name.requested : image;
 }
 
 function shifted({ fromMs, toMs, ...window }: HealthWindow, ms: number): HealthWindow {
