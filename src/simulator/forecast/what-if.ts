@@ -97,6 +97,8 @@ export class WhatIf {
       health.map(({ fromMs, toMs }) => (toMs ?? fromMs) + reaction),
     );
     const last = Math.max(...pods, ...actions, ...windows, 0) + MARGIN_MS;
+    // Of what the API server will refuse.
+    if (!Number.isFinite(last)) return SHORTEST_MS;
     return Math.min(LONGEST_MS, Math.max(SHORTEST_MS, Math.ceil(last / ROUND_MS) * ROUND_MS));
   }
 
@@ -116,7 +118,7 @@ export class WhatIf {
 
 /** What the runtime is asked for: the image's name with its tag. */
 export function imageOf({ container }: Pick<Target, 'container'>): string {
-  return requestedName(container.image ?? '');
+  return requestedName(String(container.image ?? ''));
 }
 
 /** An image's name with its tag; as it is when it is no name, which the kubelet will say. */
