@@ -88,7 +88,7 @@ async function forecast(life: RealLife, forMs: number): Promise<Forecast> {
     const measured = join(directory, 'measured.yaml');
     await writeFile(
       measured,
-      JSON.stringify({ images: life.pulls(), containers: { install: { runsFor: life.installTook() } } }),
+      JSON.stringify({ images: life.images(), containers: { install: { runsFor: life.installTook() } } }),
     );
     const scenarios = ['--scenario', example('webapl.scenario.yaml'), '--scenario', measured];
     return JSON.parse(
@@ -180,15 +180,15 @@ class RealLife implements AsyncDisposable {
       .map(({ pod, what, at }) => ({ what: numbered(times, what), atMs: at - this.createdAt.get(pod)! }));
   }
 
-  /** What the events say of how long each pull took. */
-  pulls(): Record<string, { pull: string }> {
-    const pulls: Record<string, { pull: string }> = {};
+  /** All are there; and how long it took to ask the registry whether one is still the same, as the events say. */
+  images(): Record<string, { present: true; pull?: string }> {
+    const images: Record<string, { present: true; pull?: string }> = {};
     for (const { message = '', involvedObject } of this.events) {
       if (!this.pods.has(involvedObject.uid!)) continue;
-      const [, image, took] = /^Successfully pulled image "(.+)" in (\S+) \(/.exec(message) ?? [];
-      if (image !== undefined) pulls[image] = { pull: took! };
+      const [, image, took] = /^(?:Successfully pulled|Container) image "(.+?)"(?: in (\S+) \()?/.exec(message) ?? [];
+      if (image !== undefined) images[image] ??= { present: true, ...(took === undefined ? {} : { pull: took }) };
     }
-    return pulls;
+    return images;
   }
 
   /** How long the init container ran. Its status may show it as ended at once: then no time worth a number. */
