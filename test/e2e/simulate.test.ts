@@ -45,9 +45,10 @@ test('the examples live as `kubelette simulate` says, step by step', { timeout: 
     const simulatedMs = simulated.find((m) => m.what === what)!.atMs;
     return { what, real: Math.round(atMs), simulated: simulatedMs, apart: Math.round(atMs - simulatedMs) };
   });
-  console.table(beside);
-  for (const { what, apart } of beside)
-    expect(Math.abs(apart), `${what}: real minus simulated, ms`).toBeLessThanOrEqual(SLACK_MS);
+  const most = Math.max(...beside.map(({ apart }) => Math.abs(apart)));
+  console.log(`${beside.length} steps, simulated and real at most ${most} ms apart`);
+  const table = beside.map((b) => `${b.real} real, ${b.simulated} simulated: ${b.what}`).join('\n');
+  expect(most, table).toBeLessThanOrEqual(SLACK_MS);
 });
 
 test('simulating needs no root and no network', async ({ skip }) => {
