@@ -34,7 +34,7 @@ const agentCode = `
     .map(([names, file]) => `import { ${names} } from ${JSON.stringify(new URL(file, import.meta.url).href)};`)
     .join('\n')}
   const layout = instanceLayout(${JSON.stringify(layout.rootDir)});
-  await new PodNetwork(layout, '${NETWORK}.0/24').setUp();
+  await new PodNetwork(layout, '${NETWORK}.0/24', '10.196.0.0/16').setUp();
   const clock = new SystemClock();
   const client = new FakeKubeClient(clock);
   let applied = () => {};

@@ -30,7 +30,7 @@ function agent(code: string): string {
      import { setUpBridge } from ${url('./bridge.ts')};
      import { instanceLayout } from ${url('../../lib/instance.ts')};
      const layout = instanceLayout(${JSON.stringify(layout.rootDir)});
-     const network = new PodNetwork(layout, '${CIDR}');
+     const network = new PodNetwork(layout, '${CIDR}', '10.96.0.0/16');
      const ports = new NftHostPortManager(layout);
      const pod = (uid, ports) => ({ metadata: { uid }, spec: { containers: [{ name: 'c', ports }] } });
      const sandbox = (ip) => ({ ips: [ip], hostNetwork: false });
@@ -125,6 +125,20 @@ test("pods and the host reach the host's own address on the bridge, which is mad
   expect(shown()).toBe(before);
   // The CNI plugin looks for the gateway at the first place.
   expect([...before.matchAll(/inet (\S+)/g)].map(([, address]) => address)).toEqual(['10.199.0.1/24', `${OWN}/32`]);
+});
+
+test('nobody else reaches what the host has on the bridge', async () => {
+  await serve(HOST, 'gateway', '10.199.0.1', 6443);
+  for (const ns of [POD_A, HOST]) expect(tcp(ns, '10.199.0.1', 6443)).toMatch(/^gateway /);
+  inside(WORLD, 'ip route add 10.96.0.0/16 via 192.0.2.1; ip route add 10.199.0.0/24 via 192.0.2.1');
+  expect(tcp(WORLD, '10.199.0.1', 6443)).toBe('timeout');
+  expect(tcp(WORLD, OWN, 53)).toBe('timeout');
+  expect(udp(WORLD, OWN, 53)).toBe('timeout');
+  // The test is worth something: to Linux an address is the host's whichever device a packet comes through.
+  inside(HOST, `nft flush chain ip ${layout.nftTable} guard`);
+  expect(tcp(WORLD, '10.199.0.1', 6443)).toBe('gateway 192.0.2.2');
+  agent('await network.setUp();');
+  expect(tcp(WORLD, '10.199.0.1', 6443)).toBe('timeout');
 });
 
 describe('a host port', () => {

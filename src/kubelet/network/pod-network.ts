@@ -13,12 +13,14 @@ const IP_FORWARD = '/proc/sys/net/ipv4/ip_forward';
 export class PodNetwork {
   private readonly layout: InstanceLayout;
   private readonly podCIDR: string;
+  private readonly serviceCIDR: string;
   private readonly nft: RunNft;
 
   /** @param nft runs nft; another one in tests */
-  constructor(layout: InstanceLayout, podCIDR: string, nft: RunNft = runNft) {
+  constructor(layout: InstanceLayout, podCIDR: string, serviceCIDR: string, nft: RunNft = runNft) {
     this.layout = layout;
     this.podCIDR = podCIDR;
+    this.serviceCIDR = serviceCIDR;
     this.nft = nft;
   }
 
@@ -28,7 +30,7 @@ export class PodNetwork {
    */
   async setUp(): Promise<string[]> {
     await forwardPackets();
-    await this.nft(['-f', '-'], podNetworkScript(this.layout, this.podCIDR));
+    await this.nft(['-f', '-'], podNetworkScript(this.layout, this.podCIDR, this.serviceCIDR));
     return this.forwardingWarnings();
   }
 
@@ -71,12 +73,22 @@ export async function removePodNetwork(layout: InstanceLayout, nft: RunNft = run
 }
 
 /** The table as an nft script: one transaction. The maps' elements stay. Pure. */
-export function podNetworkScript({ nftTable: table, bridge }: InstanceLayout, podCIDR: string): string {
+export function podNetworkScript(
+  { nftTable: table, bridge }: InstanceLayout,
+  podCIDR: string,
+  serviceCIDR: string,
+): string {
   const chains = {
-    // Since route_localnet is on for the bridge, a pod could reach what listens on the host's 127.0.0.1 only (CVE-2020-8558).
     guard: {
       hook: 'type filter hook prerouting priority raw; policy accept;',
-      rules: [`iifname "${bridge}" ip daddr 127.0.0.0/8 drop`, `iifname "${bridge}" ip saddr 127.0.0.0/8 drop`],
+      rules: [
+        // Since route_localnet is on for the bridge, a pod could reach what listens on the host's 127.0.0.1 only (CVE-2020-8558).
+        `iifname "${bridge}" ip daddr 127.0.0.0/8 drop`,
+        `iifname "${bridge}" ip saddr 127.0.0.0/8 drop`,
+        // What listens on the bridge (the API server, the cluster's DNS) is for these pods and the host. To Linux an address is the
+        // host's whichever device a packet comes through.
+        `iifname != { "lo", "${bridge}" } ip daddr { ${podCIDR}, ${serviceCIDR} } fib daddr type local drop`,
+      ],
     },
     'from-outside': { hook: 'type nat hook prerouting priority -100; policy accept;', rules: HOST_PORT_RULES },
     'from-host': { hook: 'type nat hook output priority -100; policy accept;', rules: HOST_PORT_RULES },
