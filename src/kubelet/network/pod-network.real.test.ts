@@ -191,15 +191,28 @@ test("a pod does not reach what listens on the host's 127.0.0.1", () => {
   expect(tcp(POD_B, '127.0.0.1', 7000)).toMatch(/^private /);
 });
 
-test('a firewall that drops what is forwarded is named', () => {
-  expect(agent('console.log((await network.setUp()).length);')).toBe('0');
-  inside(
-    HOST,
-    `nft 'add table ip filter; add chain ip filter FORWARD { type filter hook forward priority 0; policy drop; }'`,
-  );
-  expect(agent('console.log(...await network.setUp());')).toContain(
-    `iptables -I FORWARD -i ${layout.bridge} -j ACCEPT`,
-  );
+test('a firewall that drops what is forwarded, or comes in, is named until it has a rule about the bridge', () => {
+  const warnings = (): string[] =>
+    agent('console.log(JSON.stringify(await network.setUp()));').match(
+      /policy of the chain [\w ]+|iptables.*?(?=")/g,
+    ) ?? [];
+  expect(warnings()).toEqual([]);
+  for (const hook of ['forward', 'input']) {
+    const chain = `ip filter ${hook.toUpperCase()}`;
+    inside(HOST, `nft 'add table ip filter; add chain ${chain} { type filter hook ${hook} priority 0; policy drop; }'`);
+  }
+  const [forward, input] = [
+    `iptables -I FORWARD -i ${layout.bridge} -j ACCEPT && iptables -I FORWARD -o ${layout.bridge} -j ACCEPT`,
+    `iptables -I INPUT -i ${layout.bridge} -j ACCEPT`,
+  ];
+  expect(warnings()).toEqual([
+    'policy of the chain ip filter FORWARD',
+    forward,
+    'policy of the chain ip filter INPUT',
+    input,
+  ]);
+  inside(HOST, `nft 'add rule ip filter INPUT iifname "${layout.bridge}" accept'`);
+  expect(warnings()).toEqual(['policy of the chain ip filter FORWARD', forward]);
   inside(HOST, 'nft delete table ip filter');
 });
 

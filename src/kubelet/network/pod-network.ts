@@ -2,6 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { errnoOf, messageOf, UserError } from '../../lib/errors.ts';
 import type { InstanceLayout } from '../../lib/instance.ts';
 import { isMissing, type RunNft, runCommand, runNft } from '../../lib/nft.ts';
+import { firewallWarnings } from './firewall.ts';
 import { MAPS } from './host-port-elements.ts';
 
 const IP_FORWARD = '/proc/sys/net/ipv4/ip_forward';
@@ -31,28 +32,12 @@ export class PodNetwork {
   async setUp(): Promise<string[]> {
     await forwardPackets();
     await this.nft(['-f', '-'], podNetworkScript(this.layout, this.podCIDR, this.serviceCIDR));
-    return this.forwardingWarnings();
+    const warnings = await firewallWarnings(this.nft, this.layout.bridge);
+    return warnings.map(({ text, mend }) => `${text}; mend it with: ${mend}`);
   }
 
   tearDown(): Promise<void> {
     return removePodNetwork(this.layout, this.nft);
-  }
-
-  /** Docker drops all forwarding that it does not know, in a table that ours cannot overrule. */
-  private async forwardingWarnings(): Promise<string[]> {
-    let listed: string;
-    try {
-      listed = await this.nft(['list', 'chain', 'ip', 'filter', 'FORWARD']);
-    } catch (error) {
-      if (isMissing(error)) return [];
-      throw error;
-    }
-    const { bridge } = this.layout;
-    if (!/policy drop/.test(listed) || listed.includes(`"${bridge}"`)) return [];
-    return [
-      "this host's firewall drops forwarded packets (policy of the chain ip filter FORWARD; Docker sets it), so pods cannot " +
-        `reach the world; mend it with: iptables -I FORWARD -i ${bridge} -j ACCEPT && iptables -I FORWARD -o ${bridge} -j ACCEPT`,
-    ];
   }
 }
 
