@@ -18,7 +18,9 @@ import type { Clock } from '../lib/clock.ts';
 import { abortReason, errnoOf, messageOf, UserError } from '../lib/errors.ts';
 import { type InstanceLayout, instanceLayout } from '../lib/instance.ts';
 import type { Logger } from '../lib/logger.ts';
+import { portsInUse } from '../lib/ports-in-use.ts';
 import type { Random } from '../lib/random.ts';
+import { NodePortHolder } from '../proxy/node-port-holder.ts';
 import { Proxier } from '../proxy/proxier.ts';
 import { readAgentFile, removeAgentFile, runningAgent, writeAgentFile } from './agent-file.ts';
 import type { AgentOptions } from './agent-options.ts';
@@ -99,6 +101,7 @@ export async function startAgent(options: AgentOptions, deps: AgentDeps): Promis
       kubeletHost: LOOPBACK,
       serviceCIDR,
       serverNames: apiServerNames(addresses),
+      portsInUse,
       clock,
       random,
       logger: logger.child({ component: 'apiserver' }),
@@ -226,10 +229,11 @@ function startProxy(
     routeLocalnet: () => routeLocalnet(layout.bridge),
   });
   const stopping = new AbortController();
-  const running = proxier.run(stopping.signal);
-  started.defer(() => {
+  const holder = new NodePortHolder({ client, clock, logger, events });
+  const running = [proxier.run(stopping.signal), holder.run(stopping.signal)];
+  started.defer(async () => {
     stopping.abort();
-    return running;
+    await Promise.all(running);
   });
   return proxier;
 }

@@ -32,6 +32,8 @@ export interface ApiServerOptions {
   readonly serviceCIDR?: string;
   /** Names and addresses besides loopback under which clients reach it. */
   readonly serverNames?: readonly string[];
+  /** Ports of this machine that must not become node ports unless somebody asks for them. */
+  readonly portsInUse?: () => ReadonlySet<number>;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -72,7 +74,8 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   const store = new ObjectStore(options.database, clock);
   let admission!: ClusterAdmission;
   const registry = new Registry(store, clock, random, (self) => {
-    admission = new ClusterAdmission(self, { caCertificate: pki.ca.cert, serviceRange, random });
+    const portsInUse = options.portsInUse ?? (() => new Set<number>());
+    admission = new ClusterAdmission(self, { caCertificate: pki.ca.cert, serviceRange, random, portsInUse });
     return admission;
   });
   const requests = new ResourceRequests(registry, admission, clock);
