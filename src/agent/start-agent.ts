@@ -109,10 +109,13 @@ export async function startAgent(options: AgentOptions, deps: AgentDeps): Promis
     started.defer(() => apiServer.close());
     const nodeName = nodeNameOf(hostname());
     startControllers({ client: apiServer.client, nodeName, clock, logger }, started);
-    const [runtime] = await Promise.all([
+    // Each to its end, also when the other fails: what is half started could not be stopped again.
+    const [runtime, network] = await Promise.allSettled([
       startRuntime(layout, podCIDR, options, deps, logger, started),
       hasBridge ? setUpNetwork(new PodNetwork(layout, podCIDR, serviceCIDR), deps) : undefined,
     ]);
+    if (network.status === 'rejected') throw network.reason;
+    if (runtime.status === 'rejected') throw runtime.reason;
     const bridge = hasBridge ? layout.bridge : undefined;
     const proxier = startProxy(layout, bridge, podCIDR, nodeName, apiServer, { clock, logger }, started);
     const own = { layout, podCIDR, addresses, hasBridge, resolvConf, apiServer, logger };
@@ -129,7 +132,7 @@ export async function startAgent(options: AgentOptions, deps: AgentDeps): Promis
       maxContainerRestartPeriodSeconds: options.maxContainerRestartPeriodSeconds,
       listenHost: LOOPBACK,
       apiServer,
-      runtime,
+      runtime: runtime.value,
       unroute: (pod) => proxier.waitUnrouted(pod),
       clock,
       logger,

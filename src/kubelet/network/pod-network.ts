@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { errnoOf, messageOf, UserError } from '../../lib/errors.ts';
 import type { InstanceLayout } from '../../lib/instance.ts';
@@ -46,8 +47,10 @@ export async function removePodNetwork(layout: InstanceLayout, nft: RunNft = run
   try {
     await nft(['delete', 'table', 'ip', layout.nftTable]);
   } catch (error) {
-    const notInstalled = errnoOf((error as Error).cause) === 'ENOENT';
-    if (!isMissing(error) && !notInstalled) throw error;
+    // Who cannot use nft made no table. A bridge would tell of somebody who could.
+    const neverThere = error instanceof UserError && !existsSync(`/sys/class/net/${layout.bridge}`);
+    const notInstalled = ['ENOENT', 'EACCES'].includes(errnoOf((error as Error).cause) ?? '');
+    if (!isMissing(error) && !notInstalled && !neverThere) throw error;
   }
   try {
     await runCommand('ip', ['link', 'delete', 'dev', layout.bridge]);
