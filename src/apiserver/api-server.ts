@@ -150,7 +150,8 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
 
 function listen(server: Server, port: number, host: string): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('error', reject);
+    // Stays: an error that comes later, such as no file descriptor for a connection, must not end the process.
+    server.on('error', reject);
     server.listen(port, host, resolve);
   });
 }

@@ -102,9 +102,12 @@ test('follows the agent to another address and port', async () => {
     slices: [['10.77.0.1:7443']],
   });
   await stop();
-  await start({ ...wanted, clusterIP: '10.96.0.2', address: undefined });
+  await start({ ...wanted, clusterIP: '10.96.0.2', ports, address: undefined });
   await server.clock.advance(2000);
   expect(await shown()).toMatchObject({ endpoints: [undefined], slices: [undefined] });
+  const made = await uids();
+  await server.clock.advance(5000);
+  expect(await uids()).toEqual(made);
 });
 
 test('waits for its address while another Service has it', async () => {

@@ -102,13 +102,12 @@ export class AgentServiceController {
   }
 }
 
-/** Whether an object has everything that is wanted of it, lists exactly. */
+/** Whether an object has everything that is wanted of it, lists exactly. An empty list may as well be absent. */
 function includes(found: unknown, wanted: unknown): boolean {
   if (Array.isArray(wanted)) {
+    const list = found ?? [];
     return (
-      Array.isArray(found) &&
-      found.length === wanted.length &&
-      wanted.every((each, index) => includes(found[index], each))
+      Array.isArray(list) && list.length === wanted.length && wanted.every((each, index) => includes(list[index], each))
     );
   }
   if (typeof wanted !== 'object' || wanted === null) return found === wanted;

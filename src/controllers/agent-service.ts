@@ -37,7 +37,7 @@ export function agentServiceObjects({ namespace, name, labels, clusterIP, ports,
       apiVersion: 'v1',
       kind: 'Endpoints',
       metadata: { namespace, name, labels: { 'endpointslice.kubernetes.io/skip-mirror': 'true' } },
-      ...(address === undefined ? {} : { subsets: [{ addresses: [{ ip: address }], ports: listening }] }),
+      subsets: address === undefined ? [] : [{ addresses: [{ ip: address }], ports: listening }],
     },
     slice: {
       apiVersion: 'discovery.k8s.io/v1',
