@@ -104,13 +104,13 @@ function nodePortsOf({ spec }: Service): NodePort[] {
 
 const takePort: TakePort = (protocol, port) =>
   new Promise((resolve, reject) => {
+    const address = '127.0.0.1';
+    // Errors that come later are none of ours to mend, and must not end the process.
     if (protocol === 'TCP') {
-      const server = createServer((socket) => socket.destroy()).unref();
-      server.once('error', reject);
-      server.listen({ host: '127.0.0.1', port, exclusive: true }, () => resolve(() => server.close()));
+      const server = createServer((socket) => socket.destroy()).on('error', reject);
+      server.unref().listen(port, address, () => resolve(() => server.close()));
     } else {
-      const socket = createSocket('udp4').unref();
-      socket.once('error', reject);
-      socket.bind({ address: '127.0.0.1', port, exclusive: true }, () => resolve(() => socket.close()));
+      const socket = createSocket('udp4').on('error', reject);
+      socket.unref().bind(port, address, () => resolve(() => socket.close()));
     }
   });
