@@ -18,15 +18,18 @@ import type { Clock } from '../lib/clock.ts';
 import { abortReason, errnoOf, messageOf, UserError } from '../lib/errors.ts';
 import { type InstanceLayout, instanceLayout } from '../lib/instance.ts';
 import type { Logger } from '../lib/logger.ts';
+import { portsInUse } from '../lib/ports-in-use.ts';
 import type { Random } from '../lib/random.ts';
+import { NodePortHolder } from '../proxy/node-port-holder.ts';
 import { Proxier } from '../proxy/proxier.ts';
 import { readAgentFile, removeAgentFile, runningAgent, writeAgentFile } from './agent-file.ts';
 import type { AgentOptions } from './agent-options.ts';
+import { agentAddresses, apiServerNames, CLUSTER_DOMAIN } from './agent-services.ts';
 import { assembleKubelet } from './assemble-kubelet.ts';
 import { tryLockInstance } from './instance-lock.ts';
 import { diskFull, prepareRootDir } from './prepare-root-dir.ts';
+import { startAgentServices } from './start-agent-services.ts';
 import { startControllers } from './start-controllers.ts';
-import { CLUSTER_DOMAIN, startDns } from './start-dns.ts';
 import { removeHostState } from './stop-instance.ts';
 
 export interface AgentDeps {
@@ -71,6 +74,9 @@ export async function startAgent(options: AgentOptions, deps: AgentDeps): Promis
   }
   const podCIDR = resolvePodCIDR(layout, options.podCIDR ?? readAgentFile(layout)?.podCIDR);
   const serviceCIDR = resolveServiceCIDR(layout, podCIDR, options.serviceCIDR);
+  const addresses = agentAddresses(podCIDR, serviceCIDR);
+  // Another runtime's pods have a network of its own.
+  const hasBridge = options.runtimeEndpoint === undefined;
   prepareRootDir(layout);
   let leaveNothing = !existsSync(layout.runDir);
   const lock = tryLockInstance(layout);
@@ -94,6 +100,8 @@ export async function startAgent(options: AgentOptions, deps: AgentDeps): Promis
       port: options.port,
       kubeletHost: LOOPBACK,
       serviceCIDR,
+      serverNames: apiServerNames(addresses),
+      portsInUse,
       clock,
       random,
       logger: logger.child({ component: 'apiserver' }),
@@ -101,15 +109,18 @@ export async function startAgent(options: AgentOptions, deps: AgentDeps): Promis
     started.defer(() => apiServer.close());
     const nodeName = nodeNameOf(hostname());
     startControllers({ client: apiServer.client, nodeName, clock, logger }, started);
-    const [runtime] = await Promise.all([
+    // Each to its end, also when the other fails: what is half started could not be stopped again.
+    const [runtime, network] = await Promise.allSettled([
       startRuntime(layout, podCIDR, options, deps, logger, started),
-      options.runtimeEndpoint === undefined ? setUpNetwork(layout, podCIDR, deps) : undefined,
+      hasBridge ? setUpNetwork(new PodNetwork(layout, podCIDR, serviceCIDR), deps) : undefined,
     ]);
-    const proxier = startProxy(layout, podCIDR, nodeName, options, apiServer, { clock, logger }, started);
-    const names = { layout, podCIDR, serviceCIDR, resolvConf, client: apiServer.client, logger };
-    // Another runtime's pods have a network of its own, on which we have no address.
-    const clusterDNS = options.runtimeEndpoint === undefined ? await startDns(names, deps, started) : [];
-    if (options.runtimeEndpoint === undefined) await routeServices(layout, serviceCIDR);
+    if (network.status === 'rejected') throw network.reason;
+    if (runtime.status === 'rejected') throw runtime.reason;
+    const bridge = hasBridge ? layout.bridge : undefined;
+    const proxier = startProxy(layout, bridge, podCIDR, nodeName, apiServer, { clock, logger }, started);
+    const own = { layout, podCIDR, addresses, hasBridge, resolvConf, apiServer, logger };
+    const clusterDNS = await startAgentServices(own, deps, started);
+    if (hasBridge) await routeServices(layout, serviceCIDR);
     const kubelet = await assembleKubelet({
       layout,
       nodeName,
@@ -121,18 +132,18 @@ export async function startAgent(options: AgentOptions, deps: AgentDeps): Promis
       maxContainerRestartPeriodSeconds: options.maxContainerRestartPeriodSeconds,
       listenHost: LOOPBACK,
       apiServer,
-      runtime,
+      runtime: runtime.value,
       unroute: (pod) => proxier.waitUnrouted(pod),
       clock,
       logger,
     });
     started.defer(() => kubelet.stop());
     await kubelet.start(signal);
-    if (options.runtimeEndpoint === undefined) {
+    if (hasBridge) {
       const watching = new AbortController();
       const watched = watchTable({ table: layout.nftTable, clock, signal: watching.signal }, async () => {
         logger.warn({ table: layout.nftTable }, 'somebody removed our nft table: making it anew');
-        await new PodNetwork(layout, podCIDR).setUp();
+        await new PodNetwork(layout, podCIDR, serviceCIDR).setUp();
         proxier.rebuild('the nft table was removed');
         await kubelet.reinstallHostPorts();
       });
@@ -201,36 +212,37 @@ async function startRuntime(
 /** Services: the kernel's rules for them follow the API server until the agent stops, and stand until `down`. */
 function startProxy(
   layout: InstanceLayout,
+  bridge: string | undefined,
   podCIDR: string,
   nodeName: string,
-  { runtimeEndpoint }: AgentOptions,
   { client }: ApiServer,
   { clock, logger: root }: Pick<AgentDeps, 'clock'> & { logger: Logger },
   started: AsyncDisposableStack,
 ): Proxier {
   const logger = root.child({ component: 'proxy' });
+  const events = new ApiEventRecorder({ client, clock, logger, nodeName, component: 'kube-proxy' });
   const proxier = new Proxier({
     client,
     clock,
     logger,
-    events: new ApiEventRecorder({ client, clock, logger, nodeName, component: 'kube-proxy' }),
+    events,
     layout,
-    // Another runtime's pods have a network of its own.
-    bridge: runtimeEndpoint === undefined ? layout.bridge : undefined,
+    bridge,
     node: { nodeName, podCIDR },
     routeLocalnet: () => routeLocalnet(layout.bridge),
   });
   const stopping = new AbortController();
-  const running = proxier.run(stopping.signal);
-  started.defer(() => {
+  const holder = new NodePortHolder({ client, clock, logger, events });
+  const running = [proxier.run(stopping.signal), holder.run(stopping.signal)];
+  started.defer(async () => {
     stopping.abort();
-    return running;
+    await Promise.all(running);
   });
   return proxier;
 }
 
-async function setUpNetwork(layout: InstanceLayout, podCIDR: string, { onProgress }: AgentDeps): Promise<void> {
-  const warnings = await new PodNetwork(layout, podCIDR).setUp();
+async function setUpNetwork(network: PodNetwork, { onProgress }: AgentDeps): Promise<void> {
+  const warnings = await network.setUp();
   for (const warning of warnings) onProgress(`warning: ${warning}`);
 }
 

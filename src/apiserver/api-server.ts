@@ -1,5 +1,5 @@
 import { createServer } from 'node:https';
-import type { AddressInfo, Socket } from 'node:net';
+import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net';
 import type { KubeClient } from '../client/kube-client.ts';
 import type { Clock } from '../lib/clock.ts';
 import { assert, errnoOf, messageOf, UserError } from '../lib/errors.ts';
@@ -30,6 +30,10 @@ export interface ApiServerOptions {
   readonly kubeletHost?: string;
   /** Where Services have their addresses, such as 10.96.0.0/16. */
   readonly serviceCIDR?: string;
+  /** Names and addresses besides loopback under which clients reach it. */
+  readonly serverNames?: readonly string[];
+  /** Ports of this machine that must not become node ports unless somebody asks for them. */
+  readonly portsInUse?: () => ReadonlySet<number>;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -47,6 +51,8 @@ export interface ApiServer {
   readonly admin: { readonly server: string; readonly ca: string; readonly cert: string; readonly key: string };
   /** A certificate for a server that the API server calls, such as the kubelet's; name the node among `namesAndIPs`. */
   issueServingCert(commonName: string, namesAndIPs: readonly string[]): KeyPair;
+  /** Listens on the same port of one more of the host's addresses, until `close`. @throws the system's error */
+  listenAt(address: string): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -64,11 +70,12 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   const { clock, random, logger } = options;
   const serviceRange = parseCidr(options.serviceCIDR ?? DEFAULT_SERVICE_CIDR);
   assert(serviceRange, `${options.serviceCIDR} is a network`);
-  const pki = loadPki(options.pkiDir, SERVER_NAMES, clock.now());
+  const pki = loadPki(options.pkiDir, [...SERVER_NAMES, ...(options.serverNames ?? [])], clock.now());
   const store = new ObjectStore(options.database, clock);
   let admission!: ClusterAdmission;
   const registry = new Registry(store, clock, random, (self) => {
-    admission = new ClusterAdmission(self, { caCertificate: pki.ca.cert, serviceRange, random });
+    const portsInUse = options.portsInUse ?? (() => new Set<number>());
+    admission = new ClusterAdmission(self, { caCertificate: pki.ca.cert, serviceRange, random, portsInUse });
     return admission;
   });
   const requests = new ResourceRequests(registry, admission, clock);
@@ -91,17 +98,17 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   server.on('request', handler.request);
   server.on('upgrade', handler.upgrade);
   const sockets = new Set<Socket>();
-  server.on('secureConnection', (socket) => {
+  const onSocket = (socket: Socket): void => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
-  });
+  };
+  // Also those that never say a word.
+  server.on('connection', onSocket);
+  server.on('secureConnection', onSocket);
 
   try {
     admission.bootstrap();
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(options.port, HOST, resolve);
-    });
+    await listen(server, options.port, HOST);
   } catch (error) {
     store.close();
     if (errnoOf(error) !== 'EADDRINUSE' && errnoOf(error) !== 'EACCES') throw error;
@@ -116,6 +123,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
 
   const { port } = server.address() as AddressInfo;
   const url = `https://${HOST}:${port}`;
+  const doors: Server[] = [server];
   const admin = { server: url, ca: pki.ca.cert, ...pki.admin };
   return {
     url,
@@ -124,13 +132,26 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     client: new LocalKubeClient(requests),
     admin,
     issueServingCert: (commonName, names) => pki.ca.issueServer(commonName, names, clock.now()),
+    listenAt: async (address) => {
+      const door = createTcpServer({ noDelay: true }, (socket) => server.emit('connection', socket));
+      await listen(door, port, address);
+      doors.push(door);
+    },
     async close() {
       expiry.stop();
       proxy.close();
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      const closed = doors.map((door) => new Promise<void>((resolve) => door.close(() => resolve())));
       for (const socket of sockets) socket.destroy();
-      await closed;
+      await Promise.all(closed);
       store.close();
     },
   };
+}
+
+function listen(server: Server, port: number, host: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    // Stays: an error that comes later, such as no file descriptor for a connection, must not end the process.
+    server.on('error', reject);
+    server.listen(port, host, resolve);
+  });
 }

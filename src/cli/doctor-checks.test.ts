@@ -8,7 +8,6 @@ const without = (...bits: number[]): bigint =>
 const HEALTHY: HostFacts = {
   rootDir: '/var/lib/kubelette',
   isDefaultRootDir: true,
-  bridge: 'kubelette0',
   uid: 0,
   nodeVersion: '24.21.0',
   kernel: '6.1.0-18-amd64',
@@ -32,7 +31,7 @@ const HEALTHY: HostFacts = {
   port: { number: 6443, error: undefined },
   disk: { path: '/var/lib', freeBytes: 50 * 1024 ** 3, totalBytes: 100 * 1024 ** 3, freeInodes: 1e6 },
   ipForward: true,
-  forwardDropped: false,
+  firewall: [],
   resolvConf: { path: '/etc/resolv.conf', nameservers: ['10.0.0.1'] },
   instances: [],
 };
@@ -114,10 +113,10 @@ test.each<[what: string, change: Partial<HostFacts>, name: string, level: Check[
   ['forwarding off', { ipForward: false }, 'IP forwarding', 'warn', 'off', 'sysctl -w net.ipv4.ip_forward=1'],
   [
     'Docker’s firewall',
-    { forwardDropped: true },
-    'IP forwarding',
-    'warn',
+    { firewall: [{ text: 'drops what pods send', mend: 'iptables -I FORWARD -i kubelette0 -j ACCEPT' }] },
     'firewall',
+    'warn',
+    'drops',
     'iptables -I FORWARD -i kubelette0 -j ACCEPT',
   ],
   [

@@ -1,10 +1,10 @@
+import type { FirewallWarning } from '../kubelet/network/firewall.ts';
+
 /** What is known of a host, collected without changing it. Undefined: could not be found out. */
 export interface HostFacts {
   /** How the user started us, for the commands that are advised. */
   readonly rootDir: string;
   readonly isDefaultRootDir: boolean;
-  /** The instance's bridge, there or not. */
-  readonly bridge: string;
   readonly uid: number;
   readonly nodeVersion: string;
   readonly kernel: string;
@@ -34,8 +34,8 @@ export interface HostFacts {
     readonly freeInodes: number;
   };
   readonly ipForward: boolean | undefined;
-  /** A firewall that drops what it forwards (Docker's): policy of the chain ip filter FORWARD. */
-  readonly forwardDropped: boolean;
+  /** What chains of others do to pods. */
+  readonly firewall: readonly FirewallWarning[] | undefined;
   readonly resolvConf: { readonly path: string; readonly nameservers: readonly string[] } | undefined;
   /** Agents that run now. */
   readonly instances: readonly {
@@ -93,6 +93,7 @@ export function evaluateHost(facts: HostFacts): Check[] {
     checkCni(facts),
     checkNft(facts),
     checkForwarding(facts),
+    ...checkFirewall(facts),
     checkResolver(facts),
     checkPort(facts),
     checkDisk(facts),
@@ -243,16 +244,15 @@ function checkNft({ programs, nftError }: HostFacts): Check {
   return { name, level: 'fail', text: `nft does not work: ${nftError}`, mend };
 }
 
-function checkForwarding({ ipForward, forwardDropped, bridge }: HostFacts): Check {
+function checkFirewall({ firewall }: HostFacts): Check[] {
+  const name = 'firewall';
+  if (!firewall) return [];
+  if (firewall.length === 0) return [{ name, level: 'ok', text: 'no chain drops by default' }];
+  return firewall.map((warning) => ({ name, level: 'warn', ...warning }));
+}
+
+function checkForwarding({ ipForward }: HostFacts): Check {
   const name = 'IP forwarding';
-  if (forwardDropped) {
-    return {
-      name,
-      level: 'warn',
-      text: "this host's firewall drops what is forwarded (Docker sets that): pods cannot reach the world",
-      mend: `iptables -I FORWARD -i ${bridge} -j ACCEPT && iptables -I FORWARD -o ${bridge} -j ACCEPT`,
-    };
-  }
   if (ipForward === undefined) return { name, level: 'warn', text: 'could not be found out' };
   if (ipForward) return { name, level: 'ok', text: 'on' };
   // The agent turns it on by itself; where it may not, it says so.

@@ -6,8 +6,10 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { runningAgent } from '../agent/agent-file.ts';
 import { findCniBinDir, findProgram, systemPath } from '../cri/host-programs.ts';
+import { firewallWarnings } from '../kubelet/network/firewall.ts';
 import { errnoOf, messageOf } from '../lib/errors.ts';
 import { DEFAULT_ROOT_DIR, instanceLayout } from '../lib/instance.ts';
+import { runNft } from '../lib/nft.ts';
 import type { HostFacts } from './doctor-checks.ts';
 
 const COMMAND_TIMEOUT_MS = 10_000;
@@ -23,12 +25,12 @@ export async function collectHostFacts(rootDir: string, port: number, resolvConf
     versionOf('mount', '--version'),
   ]);
   const tables = nft === undefined ? undefined : await run('nft', ['list', 'tables']);
-  const forward = nft === undefined ? undefined : await run('nft', ['list', 'chain', 'ip', 'filter', 'FORWARD']);
+  // Why it cannot be found out is in nftError.
+  const firewall = await firewallWarnings(runNft, instanceLayout(rootDir).bridge).catch(() => undefined);
   const ipForward = read('/proc/sys/net/ipv4/ip_forward')?.trim();
   return {
     rootDir,
     isDefaultRootDir: rootDir === DEFAULT_ROOT_DIR,
-    bridge: instanceLayout(rootDir).bridge,
     uid: process.getuid?.() ?? -1,
     nodeVersion: process.versions.node,
     kernel: release(),
@@ -42,7 +44,7 @@ export async function collectHostFacts(rootDir: string, port: number, resolvConf
     port: { number: port, error: await portError(port) },
     disk: diskOf(rootDir),
     ipForward: ipForward === undefined ? undefined : ipForward === '1',
-    forwardDropped: /policy drop/.test(forward?.output ?? ''),
+    firewall,
     resolvConf: resolverOf(resolvConf),
     instances: instancesOf(rootDir),
   };

@@ -195,6 +195,30 @@ test('Endpoints written by hand stay, also before their Service, and are repeate
   });
 });
 
+test('Endpoints and slices go with their Service, whoever wrote them, also when it went while nobody looked', async () => {
+  const subsets = [{ addresses: [{ ip: '192.0.2.1' }], ports: [{ port: 5432 }] }];
+  const byHand = (name: string, annotations = {}) =>
+    server.client.create(ENDPOINTS, { metadata: { name, namespace, annotations }, subsets } as Endpoints);
+  const names = async () => {
+    await settle();
+    return (await server.client.list(ENDPOINTS, { namespace })).items.map(({ metadata }) => metadata.name);
+  };
+  await byHand('s');
+  await byHand('other');
+  await createService({ selector: undefined } as unknown as Service['spec']);
+  expect(await names()).toEqual(['other', 's']);
+  await server.client.delete(SERVICES, { namespace, name: 's' });
+  expect(await names()).toEqual(['other']);
+  expect(await seen()).toEqual([]);
+  // Not those that are written afterwards, for a Service to come.
+  await byHand('s');
+  expect(await names()).toEqual(['other', 's']);
+  await byHand('election', { 'control-plane.alpha.kubernetes.io/leader': '{}' });
+  await stop();
+  start();
+  expect(await names()).toEqual(['election']);
+});
+
 test("somebody else's slices are left alone", async () => {
   await createService({ selector: undefined } as unknown as Service['spec']);
   await server.client.create(ENDPOINTSLICES, {

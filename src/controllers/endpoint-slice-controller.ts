@@ -6,10 +6,10 @@ import type { KubeClient } from '../client/kube-client.ts';
 import type { Clock, Timer } from '../lib/clock.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Logger } from '../lib/logger.ts';
-import { isMirrored, mirrorEndpoints } from './mirror-endpoints.ts';
+import { isLeaderRecord, isMirrored, mirrorEndpoints } from './mirror-endpoints.ts';
 import type { SlicePlan } from './plan-slices.ts';
 import { reconcileEndpointSlices } from './reconcile-endpoint-slices.ts';
-import { ENDPOINTS_CONTROLLER, ENDPOINTS_MANAGED_BY, reconcileEndpoints } from './reconcile-endpoints.ts';
+import { reconcileEndpoints } from './reconcile-endpoints.ts';
 import { keyOf, ServiceIndex } from './service-index.ts';
 import { lostPorts, selectsPods } from './service-pods.ts';
 import { TriggerTimes } from './trigger-times.ts';
@@ -57,6 +57,8 @@ export class EndpointSliceController {
   /** By Service; only of those that are being looked after. */
   private readonly workers = new Map<string, Worker>();
   private readonly busy = new Set<string>();
+  /** Services that were deleted, whose Endpoints must follow. */
+  private readonly deleted = new Set<string>();
   private signal: AbortSignal | undefined;
 
   constructor(options: EndpointSliceControllerOptions) {
@@ -76,9 +78,9 @@ export class EndpointSliceController {
     // Not before everything is known: pods would seem to be gone.
     this.signal = signal;
     const everyone = [...this.services.list().map(keyOf), ...this.index.sliceOwners()];
-    const orphans = this.endpoints
-      .list()
-      .filter((endpoints) => isOurs(endpoints) && !this.index.service(keyOf(endpoints)));
+    // Their Services may have been deleted while nobody looked.
+    const orphans = this.endpoints.list().filter((each) => !isLeaderRecord(each) && !this.index.service(keyOf(each)));
+    for (const orphan of orphans) this.deleted.add(keyOf(orphan));
     this.syncAll([...new Set([...everyone, ...orphans.map(keyOf)])]);
     await running;
   }
@@ -95,6 +97,7 @@ export class EndpointSliceController {
     });
     const setService = (service: Service): void => {
       index.setService(service);
+      this.deleted.delete(keyOf(service));
       this.syncAll([keyOf(service)]);
     };
     this.services.addHandlers({
@@ -102,6 +105,7 @@ export class EndpointSliceController {
       update: setService,
       delete: (service) => {
         index.removeService(service);
+        this.deleted.add(keyOf(service));
         this.syncAll([keyOf(service)]);
       },
     });
@@ -175,9 +179,10 @@ export class EndpointSliceController {
       await this.carryOut(mirrorEndpoints(endpoints, existing));
     } else {
       await this.carryOut({ create: [], update: [], delete: existing });
-      // Somebody may write Endpoints before the Service that they are for.
-      if (service || !endpoints || !isOurs(endpoints)) return;
+      // Somebody may write Endpoints before the Service that they are for: not to have one is not enough.
+      if (!this.deleted.has(key)) return;
       await this.forgiving(() => this.options.client.delete(ENDPOINTS, { namespace, name }));
+      this.deleted.delete(key);
     }
   }
 
@@ -225,10 +230,6 @@ export class EndpointSliceController {
     }
     worker.toldPorts = new Set(lost);
   }
-}
-
-function isOurs({ metadata }: Endpoints): boolean {
-  return metadata.labels?.[ENDPOINTS_MANAGED_BY] === ENDPOINTS_CONTROLLER;
 }
 
 function newWorker(): Worker {

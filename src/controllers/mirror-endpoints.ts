@@ -42,8 +42,13 @@ export function mirrorEndpoints(
 }
 
 /** Whether these Endpoints are to be mirrored at all. */
-export function isMirrored({ metadata: { labels, annotations } }: Endpoints): boolean {
-  return labels?.[SKIP] !== 'true' && annotations?.[LEADER] === undefined;
+export function isMirrored(endpoints: Endpoints): boolean {
+  return endpoints.metadata.labels?.[SKIP] !== 'true' && !isLeaderRecord(endpoints);
+}
+
+/** Whether old programs elect their leader by it: it is of no Service. */
+export function isLeaderRecord({ metadata: { annotations } }: Endpoints): boolean {
+  return annotations?.[LEADER] !== undefined;
 }
 
 function groupsOf({ subsets = [] }: Endpoints): EndpointGroup[] {

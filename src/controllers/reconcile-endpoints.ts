@@ -5,8 +5,8 @@ import { HEADLESS } from './reconcile-endpoint-slices.ts';
 import { canBeEndpoint, findPort, hostnameFor, isHeadless, isPodReady, podAddress, selects } from './service-pods.ts';
 
 /** Says that the controller writes an Endpoints object, and not the owner of a Service without selector. */
-export const ENDPOINTS_MANAGED_BY = 'endpoints.kubernetes.io/managed-by';
-export const ENDPOINTS_CONTROLLER = 'endpoint-controller';
+const ENDPOINTS_MANAGED_BY = 'endpoints.kubernetes.io/managed-by';
+const ENDPOINTS_CONTROLLER = 'endpoint-controller';
 
 type Subset = Required<EndpointSubset>;
 

@@ -22,12 +22,12 @@ export function isMissing(error: unknown): boolean {
   return /No such file or directory/.test((error as Error).message) && errnoOf(error) !== 'ENOENT';
 }
 
-/** @throws Error with what the command wrote to stderr, or with code ENOENT when it is not installed */
+/** @throws Error with what the command wrote to stderr, or with code ENOENT or EACCES when there is no such program */
 export function runCommand(command: string, args: readonly string[], input?: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const child = execFile(command, [...args], { env: NFT_ENV, maxBuffer: 64 << 20 }, (error, stdout, stderr) => {
       if (!error) return resolve(stdout);
-      if (errnoOf(error) === 'ENOENT') return reject(error);
+      if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'EACCES') return reject(error);
       reject(new Error(stderr.trim() || error.message, { cause: error }));
     });
     // A command that is missing or fails early does not read its input; the callback above says why.
@@ -37,7 +37,7 @@ export function runCommand(command: string, args: readonly string[], input?: str
 }
 
 function nftError(error: unknown): unknown {
-  if (errnoOf(error) === 'ENOENT') {
+  if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'EACCES') {
     return new UserError('nft is not installed; the pod network needs it', {
       hint: 'apt-get install nftables',
       cause: error,

@@ -30,7 +30,7 @@ function agentCode(rootDir: string): string {
     import { watchTable } from ${url('../kubelet/network/watch-table.ts')};
     import { Proxier } from ${url('./proxier.ts')};
     const layout = { ...instanceLayout(${JSON.stringify(rootDir)}), bridge: ${JSON.stringify(layout.bridge)} };
-    const network = new PodNetwork(layout, '${NETWORK}.0/24');
+    const network = new PodNetwork(layout, '${NETWORK}.0/24', '10.196.0.0/16');
     const hostPorts = new NftHostPortManager(layout);
     await network.setUp();
     const clock = new SystemClock();

@@ -65,7 +65,13 @@ export class SimAgent {
     assert(serviceRange, `${SERVICE_CIDR} is a network`);
     let admission: ClusterAdmission | undefined;
     const registry = new Registry(store, clock, random, (self) => {
-      admission = new ClusterAdmission(self, { caCertificate: 'CA of the simulation', serviceRange, random });
+      const portsInUse = (): ReadonlySet<number> => new Set();
+      admission = new ClusterAdmission(self, {
+        caCertificate: 'CA of the simulation',
+        serviceRange,
+        random,
+        portsInUse,
+      });
       return admission;
     });
     assert(admission, 'the registry makes its admission');

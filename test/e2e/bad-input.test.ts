@@ -120,6 +120,12 @@ describe.concurrent('starting an agent', () => {
     return result;
   }
 
+  /** kubelette in a mount namespace of its own, where a program is not executable. */
+  const without = (program: string): [string, ...string[]] => {
+    const hide = `PATH=$PATH:/usr/sbin:/sbin; mount --bind /dev/null "$(readlink -f "$(command -v ${program})")" && exec "$@"`;
+    return ['unshare', '--mount', 'sh', '-c', hide, 'sh', kubelette];
+  };
+
   test('two on one root directory', async () => {
     const result = await node.current.kubeletteResult(['up', '--detach', '--port', '0']);
     expectRefusal(
@@ -154,10 +160,14 @@ describe.concurrent('starting an agent', () => {
   });
 
   test('no containerd', async () => {
-    // In a mount namespace of its own, where the program is not executable.
-    const hide = 'mount --bind /dev/null "$(readlink -f "$(command -v containerd)")" && exec "$@"';
-    const result = await up([], {}, ['unshare', '--mount', 'sh', '-c', hide, 'sh', kubelette]);
+    const result = await up([], {}, without('containerd'));
     expectRefusal(result, /containerd/);
+  });
+
+  test('no nft, and no right to use it', async () => {
+    expectRefusal(await up([], {}, without('nft')), /nft is not installed.*\n.*apt-get install nftables/);
+    const powerless = ['setpriv', '--bounding-set=-net_admin', kubelette] as const;
+    expectRefusal(await up([], {}, powerless), /not allowed to change nftables.*\n.*CAP_NET_ADMIN/);
   });
 
   test('a runtime that is not there, and one that does not answer', async () => {

@@ -76,8 +76,10 @@ describe('a Service with two pods', () => {
     for (const address of ['127.0.0.1', hostIP]) {
       expect(await answers(`http://${address}:${nodePort}/`, 20), address).toEqual(['web-1', 'web-2']);
     }
-    const loop = `for i in $(seq 20); do wget -qO- ${url}; done | sort -u`;
-    expect(await node.current.kubectl('exec', 'client', '--', 'sh', '-c', loop)).toBe('web-1\nweb-2\n');
+    for (const target of [url, `http://${hostIP}:${nodePort}/`]) {
+      const loop = `for i in $(seq 20); do wget -qO- ${target}; done | sort -u`;
+      expect(await node.current.kubectl('exec', 'client', '--', 'sh', '-c', loop), target).toBe('web-1\nweb-2\n');
+    }
     const itself = `for i in $(seq 10); do wget -qO- ${url}; done | sort -u`;
     expect(await node.current.kubectl('exec', 'web-1', '--', 'sh', '-c', itself)).toBe('web-1\nweb-2\n');
   });

@@ -4,13 +4,12 @@ import { ApiStatusError } from '../../api/status-error.ts';
 import type { FieldError } from '../../api/validation/field-error.ts';
 import { assert } from '../../lib/errors.ts';
 import type { Cidr } from '../../lib/ipv4.ts';
-import type { Random } from '../../lib/random.ts';
 import { forbidden, notFound } from './api-errors.ts';
 import { admitPod } from './pod-admission.ts';
 import type { Admission, Registry } from './registry.ts';
 import type { ResourceDefinition } from './resource-definition.ts';
 import { findResource, STORED_RESOURCES } from './resource-table.ts';
-import { allocateService } from './service-allocation.ts';
+import { type AllocationHost, allocateService } from './service-allocation.ts';
 import { NAMESPACE_FINALIZER } from './strategies/namespace-strategy.ts';
 
 const SYSTEM_NAMESPACES = ['default', 'kube-system', 'kube-public', 'kube-node-lease'];
@@ -19,12 +18,11 @@ const ROOT_CA = 'kube-root-ca.crt';
 const ROOT_CA_DESCRIPTION =
   'Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such as the internal service IP or kubernetes.default.svc. No other usage is guaranteed across distributions of Kubernetes clusters.';
 
-export interface ClusterAdmissionOptions {
+export interface ClusterAdmissionOptions extends AllocationHost {
   /** PEM. */
   readonly caCertificate: string;
   /** Where Services have their addresses. */
   readonly serviceRange: Cidr;
-  readonly random: Random;
 }
 
 /**
@@ -90,8 +88,13 @@ export class ClusterAdmission implements Admission {
     for (const { key, object: other } of this.registry.store.scan(collection)) {
       if (key !== `${namespace}/${name}` || !old) others.push(other as Service);
     }
-    const { serviceRange, random } = this.options;
-    return allocateService(object as Service, old as Service | undefined, others, serviceRange, random);
+    return allocateService(
+      object as Service,
+      old as Service | undefined,
+      others,
+      this.options.serviceRange,
+      this.options,
+    );
   }
 
   admitDelete({ resource }: ResourceDefinition, object: KubeObject): void {

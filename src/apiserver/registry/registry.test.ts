@@ -17,7 +17,11 @@ const configMaps = findResource(CONFIGMAPS)!;
 const namespaces = findResource(NAMESPACES)!;
 const accounts = findResource(SERVICEACCOUNTS)!;
 const events = findResource(EVENTS)!;
-const SETTINGS = { serviceRange: parseCidr('10.96.0.0/24')!, random: new SeededRandom(2) };
+const SETTINGS = {
+  serviceRange: parseCidr('10.96.0.0/24')!,
+  random: new SeededRandom(2),
+  portsInUse: () => new Set<number>(),
+};
 
 let clock: FakeClock;
 let store: ObjectStore;

@@ -13,8 +13,13 @@ const cluster = (spec: ServiceSpec = {}): Service =>
 const withIP = (clusterIP: string, spec: ServiceSpec = {}): Service =>
   cluster({ clusterIP, clusterIPs: [clusterIP], ...spec });
 
-function allocate(service: Service, others: Service[] = [], old?: Service, range = RANGE): string[] {
-  return allocateService(service, old, others, range, new SeededRandom(7)).map(formatFieldError);
+const hostOf = (seed: number, ports: number[] = []) => ({
+  random: new SeededRandom(seed),
+  portsInUse: () => new Set(ports),
+});
+
+function allocate(service: Service, others: Service[] = [], old?: Service, range = RANGE, ports?: number[]): string[] {
+  return allocateService(service, old, others, range, hostOf(7, ports)).map(formatFieldError);
 }
 
 test('every Service has an address of its own until the range is used up', () => {
@@ -43,7 +48,7 @@ test('every Service has an address of its own until the range is used up', () =>
 test('the lower part of the range is left to those who ask for it', () => {
   for (let seed = 0; seed < 200; seed++) {
     const service = cluster();
-    allocateService(service, undefined, [], RANGE, new SeededRandom(seed));
+    allocateService(service, undefined, [], RANGE, hostOf(seed));
     expect(parseIPv4(service.spec!.clusterIP!)! - RANGE.base).toBeGreaterThanOrEqual(18);
   }
   expect(allocate(withIP('10.96.0.10'))).toEqual([]);
@@ -118,6 +123,17 @@ test('node ports are given once, those asked for first', () => {
     expect(port).toBeGreaterThanOrEqual(30086);
     expect(port).toBeLessThanOrEqual(32767);
   }
+});
+
+test('a node port that a program of the machine has is not drawn, but given to who asks for it', () => {
+  const drawn = (ports?: number[]): number => {
+    const service = nodePort([{ port: 80, protocol: 'TCP' }]);
+    expect(allocate(service, [], undefined, RANGE, ports)).toEqual([]);
+    return portsOf(service)[0]!;
+  };
+  const port = drawn();
+  expect(drawn([port])).not.toBe(port);
+  expect(allocate(nodePort([{ port: 80, protocol: 'TCP', nodePort: port }]), [], undefined, RANGE, [port])).toEqual([]);
 });
 
 test('one port over two protocols has one node port', () => {

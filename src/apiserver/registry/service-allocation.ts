@@ -18,12 +18,18 @@ export const needsNodePort = ({ type }: ServiceSpec): boolean => type === 'NodeP
 export const needsHealthCheckPort = ({ type, externalTrafficPolicy }: ServiceSpec): boolean =>
   type === 'LoadBalancer' && externalTrafficPolicy === 'Local';
 
+export interface AllocationHost {
+  readonly random: Random;
+  readonly portsInUse: () => ReadonlySet<number>;
+}
+
 /**
  * Gives a Service its IP family, addresses and node ports, or takes those that it asks for: what no other Service has. There is no list
- * of what is taken but the Services themselves, so that nothing can leak or be lost. Pure but for `random`; changes `service`, whose
+ * of what is taken but the Services themselves, so that nothing can leak or be lost. Pure but for `host`; changes `service`, whose
  * `clusterIP` and `clusterIPs` agree. Rules and words: pkg/registry/core/service/storage/alloc.go
  * @param old the Service before the update
  * @param others all other Services
+ * @param host what is asked of the machine: chance, and which ports programs have, that none of them is drawn as a node port
  * @returns what is wrong with what it asks for
  * @throws ApiStatusError 500 when a range is used up
  */
@@ -32,14 +38,14 @@ export function allocateService(
   old: Service | undefined,
   others: Iterable<Service>,
   range: Cidr,
-  random: Random,
+  host: AllocationHost,
 ): FieldError[] {
   const spec = service.spec!;
   const errors = spec.type === 'ExternalName' ? [] : completeFamilies(spec, old?.spec);
   if (errors.length > 0) return errors;
   const taken = takenBy(others);
-  const addressErrors = allocateAddress(spec, old?.spec, taken.addresses, range, random);
-  return addressErrors.length > 0 ? addressErrors : allocatePorts(spec, old?.spec, taken.ports, random);
+  const addressErrors = allocateAddress(spec, old?.spec, taken.addresses, range, host.random);
+  return addressErrors.length > 0 ? addressErrors : allocatePorts(spec, old?.spec, taken.ports, host);
 }
 
 /** The n-th address of a network; 0 is the network's own. */
@@ -177,14 +183,16 @@ function allocatePorts(
   spec: ServiceSpec,
   old: ServiceSpec | undefined,
   taken: ReadonlySet<number>,
-  random: Random,
+  { random, portsInUse }: AllocationHost,
 ): FieldError[] {
   const errors: FieldError[] = [];
   const own = new Set([...(old?.ports ?? []).map(({ nodePort }) => nodePort), old?.healthCheckNodePort]);
   const mine = new Set<number>();
   const take = (): number => {
     const { first, last } = NODE_PORTS;
-    const found = pick(first, last, KEPT_NODE_PORTS, (port) => !taken.has(port) && !mine.has(port), random);
+    const foreign = portsInUse();
+    const isFree = (port: number): boolean => !taken.has(port) && !mine.has(port) && !foreign.has(port);
+    const found = pick(first, last, KEPT_NODE_PORTS, isFree, random);
     if (found === undefined) throw usedUp('failed to allocate a nodePort: range is full');
     mine.add(found);
     return found;

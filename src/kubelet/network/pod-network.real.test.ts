@@ -30,7 +30,7 @@ function agent(code: string): string {
      import { setUpBridge } from ${url('./bridge.ts')};
      import { instanceLayout } from ${url('../../lib/instance.ts')};
      const layout = instanceLayout(${JSON.stringify(layout.rootDir)});
-     const network = new PodNetwork(layout, '${CIDR}');
+     const network = new PodNetwork(layout, '${CIDR}', '10.96.0.0/16');
      const ports = new NftHostPortManager(layout);
      const pod = (uid, ports) => ({ metadata: { uid }, spec: { containers: [{ name: 'c', ports }] } });
      const sandbox = (ip) => ({ ips: [ip], hostNetwork: false });
@@ -127,6 +127,20 @@ test("pods and the host reach the host's own address on the bridge, which is mad
   expect([...before.matchAll(/inet (\S+)/g)].map(([, address]) => address)).toEqual(['10.199.0.1/24', `${OWN}/32`]);
 });
 
+test('nobody else reaches what the host has on the bridge', async () => {
+  await serve(HOST, 'gateway', '10.199.0.1', 6443);
+  for (const ns of [POD_A, HOST]) expect(tcp(ns, '10.199.0.1', 6443)).toMatch(/^gateway /);
+  inside(WORLD, 'ip route add 10.96.0.0/16 via 192.0.2.1; ip route add 10.199.0.0/24 via 192.0.2.1');
+  expect(tcp(WORLD, '10.199.0.1', 6443)).toBe('timeout');
+  expect(tcp(WORLD, OWN, 53)).toBe('timeout');
+  expect(udp(WORLD, OWN, 53)).toBe('timeout');
+  // The test is worth something: to Linux an address is the host's whichever device a packet comes through.
+  inside(HOST, `nft flush chain ip ${layout.nftTable} guard`);
+  expect(tcp(WORLD, '10.199.0.1', 6443)).toBe('gateway 192.0.2.2');
+  agent('await network.setUp();');
+  expect(tcp(WORLD, '10.199.0.1', 6443)).toBe('timeout');
+});
+
 describe('a host port', () => {
   beforeAll(() => {
     agent(`await ports.set(pod('a', [
@@ -177,15 +191,28 @@ test("a pod does not reach what listens on the host's 127.0.0.1", () => {
   expect(tcp(POD_B, '127.0.0.1', 7000)).toMatch(/^private /);
 });
 
-test('a firewall that drops what is forwarded is named', () => {
-  expect(agent('console.log((await network.setUp()).length);')).toBe('0');
-  inside(
-    HOST,
-    `nft 'add table ip filter; add chain ip filter FORWARD { type filter hook forward priority 0; policy drop; }'`,
-  );
-  expect(agent('console.log(...await network.setUp());')).toContain(
-    `iptables -I FORWARD -i ${layout.bridge} -j ACCEPT`,
-  );
+test('a firewall that drops what is forwarded, or comes in, is named until it has a rule about the bridge', () => {
+  const warnings = (): string[] =>
+    agent('console.log(JSON.stringify(await network.setUp()));').match(
+      /policy of the chain [\w ]+|iptables.*?(?=")/g,
+    ) ?? [];
+  expect(warnings()).toEqual([]);
+  for (const hook of ['forward', 'input']) {
+    const chain = `ip filter ${hook.toUpperCase()}`;
+    inside(HOST, `nft 'add table ip filter; add chain ${chain} { type filter hook ${hook} priority 0; policy drop; }'`);
+  }
+  const [forward, input] = [
+    `iptables -I FORWARD -i ${layout.bridge} -j ACCEPT && iptables -I FORWARD -o ${layout.bridge} -j ACCEPT`,
+    `iptables -I INPUT -i ${layout.bridge} -j ACCEPT`,
+  ];
+  expect(warnings()).toEqual([
+    'policy of the chain ip filter FORWARD',
+    forward,
+    'policy of the chain ip filter INPUT',
+    input,
+  ]);
+  inside(HOST, `nft 'add rule ip filter INPUT iifname "${layout.bridge}" accept'`);
+  expect(warnings()).toEqual(['policy of the chain ip filter FORWARD', forward]);
   inside(HOST, 'nft delete table ip filter');
 });
 

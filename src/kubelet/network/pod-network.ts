@@ -1,7 +1,9 @@
+import { existsSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { errnoOf, messageOf, UserError } from '../../lib/errors.ts';
 import type { InstanceLayout } from '../../lib/instance.ts';
 import { isMissing, type RunNft, runCommand, runNft } from '../../lib/nft.ts';
+import { firewallWarnings } from './firewall.ts';
 import { MAPS } from './host-port-elements.ts';
 
 const IP_FORWARD = '/proc/sys/net/ipv4/ip_forward';
@@ -13,12 +15,14 @@ const IP_FORWARD = '/proc/sys/net/ipv4/ip_forward';
 export class PodNetwork {
   private readonly layout: InstanceLayout;
   private readonly podCIDR: string;
+  private readonly serviceCIDR: string;
   private readonly nft: RunNft;
 
   /** @param nft runs nft; another one in tests */
-  constructor(layout: InstanceLayout, podCIDR: string, nft: RunNft = runNft) {
+  constructor(layout: InstanceLayout, podCIDR: string, serviceCIDR: string, nft: RunNft = runNft) {
     this.layout = layout;
     this.podCIDR = podCIDR;
+    this.serviceCIDR = serviceCIDR;
     this.nft = nft;
   }
 
@@ -28,29 +32,13 @@ export class PodNetwork {
    */
   async setUp(): Promise<string[]> {
     await forwardPackets();
-    await this.nft(['-f', '-'], podNetworkScript(this.layout, this.podCIDR));
-    return this.forwardingWarnings();
+    await this.nft(['-f', '-'], podNetworkScript(this.layout, this.podCIDR, this.serviceCIDR));
+    const warnings = await firewallWarnings(this.nft, this.layout.bridge);
+    return warnings.map(({ text, mend }) => `${text}; mend it with: ${mend}`);
   }
 
   tearDown(): Promise<void> {
     return removePodNetwork(this.layout, this.nft);
-  }
-
-  /** Docker drops all forwarding that it does not know, in a table that ours cannot overrule. */
-  private async forwardingWarnings(): Promise<string[]> {
-    let listed: string;
-    try {
-      listed = await this.nft(['list', 'chain', 'ip', 'filter', 'FORWARD']);
-    } catch (error) {
-      if (isMissing(error)) return [];
-      throw error;
-    }
-    const { bridge } = this.layout;
-    if (!/policy drop/.test(listed) || listed.includes(`"${bridge}"`)) return [];
-    return [
-      "this host's firewall drops forwarded packets (policy of the chain ip filter FORWARD; Docker sets it), so pods cannot " +
-        `reach the world; mend it with: iptables -I FORWARD -i ${bridge} -j ACCEPT && iptables -I FORWARD -o ${bridge} -j ACCEPT`,
-    ];
   }
 }
 
@@ -59,8 +47,10 @@ export async function removePodNetwork(layout: InstanceLayout, nft: RunNft = run
   try {
     await nft(['delete', 'table', 'ip', layout.nftTable]);
   } catch (error) {
-    const notInstalled = errnoOf((error as Error).cause) === 'ENOENT';
-    if (!isMissing(error) && !notInstalled) throw error;
+    // Who cannot use nft made no table. A bridge would tell of somebody who could.
+    const neverThere = error instanceof UserError && !existsSync(`/sys/class/net/${layout.bridge}`);
+    const notInstalled = ['ENOENT', 'EACCES'].includes(errnoOf((error as Error).cause) ?? '');
+    if (!isMissing(error) && !notInstalled && !neverThere) throw error;
   }
   try {
     await runCommand('ip', ['link', 'delete', 'dev', layout.bridge]);
@@ -71,12 +61,22 @@ export async function removePodNetwork(layout: InstanceLayout, nft: RunNft = run
 }
 
 /** The table as an nft script: one transaction. The maps' elements stay. Pure. */
-export function podNetworkScript({ nftTable: table, bridge }: InstanceLayout, podCIDR: string): string {
+export function podNetworkScript(
+  { nftTable: table, bridge }: InstanceLayout,
+  podCIDR: string,
+  serviceCIDR: string,
+): string {
   const chains = {
-    // Since route_localnet is on for the bridge, a pod could reach what listens on the host's 127.0.0.1 only (CVE-2020-8558).
     guard: {
       hook: 'type filter hook prerouting priority raw; policy accept;',
-      rules: [`iifname "${bridge}" ip daddr 127.0.0.0/8 drop`, `iifname "${bridge}" ip saddr 127.0.0.0/8 drop`],
+      rules: [
+        // Since route_localnet is on for the bridge, a pod could reach what listens on the host's 127.0.0.1 only (CVE-2020-8558).
+        `iifname "${bridge}" ip daddr 127.0.0.0/8 drop`,
+        `iifname "${bridge}" ip saddr 127.0.0.0/8 drop`,
+        // What listens on the bridge (the API server, the cluster's DNS) is for these pods and the host. To Linux an address is the
+        // host's whichever device a packet comes through.
+        `iifname != { "lo", "${bridge}" } ip daddr { ${podCIDR}, ${serviceCIDR} } fib daddr type local drop`,
+      ],
     },
     'from-outside': { hook: 'type nat hook prerouting priority -100; policy accept;', rules: HOST_PORT_RULES },
     'from-host': { hook: 'type nat hook output priority -100; policy accept;', rules: HOST_PORT_RULES },
