@@ -23,6 +23,7 @@ import { VolumeRefresh } from '../kubelet/volumes/volume-refresh.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { InstanceLayout } from '../lib/instance.ts';
 import type { Logger } from '../lib/logger.ts';
+import type { PodTraces } from '../lib/pod-traces.ts';
 
 export interface KubeletAssembly {
   readonly layout: InstanceLayout;
@@ -39,6 +40,7 @@ export interface KubeletAssembly {
   readonly runtime: RuntimeConnection;
   /** Resolves once no Service leads to a pod that is being deleted, with whether one did. */
   readonly unroute: (pod: Pod) => Promise<boolean>;
+  readonly traces: PodTraces;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -50,7 +52,7 @@ export async function assembleKubelet(given: KubeletAssembly): Promise<{
   reinstallHostPorts(): Promise<void>;
   stop(): Promise<void>;
 }> {
-  const { layout, nodeName, nodeIP, clock } = given;
+  const { layout, nodeName, nodeIP, clock, traces } = given;
   const { client } = given.apiServer;
   const { runtime, images } = given.runtime;
   const logger = given.logger.child({ component: 'kubelet' });
@@ -62,6 +64,7 @@ export async function assembleKubelet(given: KubeletAssembly): Promise<{
     runtime,
     recorder,
     logger,
+    traces,
     hostIP: nodeIP,
     onVerdict: (podUID) => kubelet.wake(podUID),
   });
@@ -75,6 +78,7 @@ export async function assembleKubelet(given: KubeletAssembly): Promise<{
     runtime,
     probes,
     pulls,
+    traces,
     tls: { cert, key, clientCA: given.apiServer.ca },
     host: given.listenHost,
     port: 0,
@@ -123,6 +127,7 @@ export async function assembleKubelet(given: KubeletAssembly): Promise<{
     hostPorts,
     gc: new RuntimeContainerGC({ runtime, settings, clock }),
     recorder,
+    traces,
     clock,
     logger,
     settings,

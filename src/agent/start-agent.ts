@@ -19,6 +19,7 @@ import { abortReason, errnoOf, messageOf, UserError } from '../lib/errors.ts';
 import { type InstanceLayout, instanceLayout } from '../lib/instance.ts';
 import type { Logger } from '../lib/logger.ts';
 import { portsInUse } from '../lib/ports-in-use.ts';
+import { PodTraces } from '../lib/pod-traces.ts';
 import type { Random } from '../lib/random.ts';
 import { NodePortHolder } from '../proxy/node-port-holder.ts';
 import { Proxier } from '../proxy/proxier.ts';
@@ -93,6 +94,7 @@ export async function startAgent(options: AgentOptions, deps: AgentDeps): Promis
   });
   const logger = deps.logger(layout.agentLog);
   try {
+    const traces = new PodTraces(clock);
     // Binds its port: when that is taken, nothing else has been touched yet.
     const apiServer = await startApiServer({
       database: layout.database,
@@ -105,6 +107,7 @@ export async function startAgent(options: AgentOptions, deps: AgentDeps): Promis
       clock,
       random,
       logger: logger.child({ component: 'apiserver' }),
+      traces,
     });
     started.defer(() => apiServer.close());
     const nodeName = nodeNameOf(hostname());
@@ -134,6 +137,7 @@ export async function startAgent(options: AgentOptions, deps: AgentDeps): Promis
       apiServer,
       runtime: runtime.value,
       unroute: (pod) => proxier.waitUnrouted(pod),
+      traces,
       clock,
       logger,
     });

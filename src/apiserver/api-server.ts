@@ -5,6 +5,7 @@ import type { Clock } from '../lib/clock.ts';
 import { assert, errnoOf, messageOf, UserError } from '../lib/errors.ts';
 import { parseCidr } from '../lib/ipv4.ts';
 import type { Logger } from '../lib/logger.ts';
+import type { PodTraces } from '../lib/pod-traces.ts';
 import type { Random } from '../lib/random.ts';
 import type { KeyPair } from './auth/certificates.ts';
 import { loadPki } from './auth/pki.ts';
@@ -37,6 +38,8 @@ export interface ApiServerOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  /** Told of pods' beginnings and ends. */
+  readonly traces?: PodTraces | undefined;
 }
 
 export interface ApiServer {
@@ -78,7 +81,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     admission = new ClusterAdmission(self, { caCertificate: pki.ca.cert, serviceRange, random, portsInUse });
     return admission;
   });
-  const requests = new ResourceRequests(registry, admission, clock);
+  const requests = new ResourceRequests(registry, admission, clock, options.traces);
   const proxy = new KubeletProxy(pki.kubeletClient, pki.ca.cert);
   const handler = new ApiHandler(
     new ResourceHandler(requests, clock, random),

@@ -2,6 +2,8 @@ import type { Event, Pod } from '../api/generated/types.ts';
 import { EVENTS } from '../api/resources.ts';
 import type { KubeClient } from '../client/kube-client.ts';
 import type { ProbeRecord } from '../kubelet/ports.ts';
+import type { PodTrace } from '../kubelet/trace/pod-trace.ts';
+import { messageOf, UserError } from '../lib/errors.ts';
 import type { CliContext, ServerOptions } from './context.ts';
 import { requestJson } from './response-body.ts';
 import type { PodView } from './view/render-pod.ts';
@@ -25,6 +27,23 @@ export async function podProbes(context: CliContext, server: ServerOptions, pod:
     // Probe results make an explanation better; without them it still has the status and the events.
     return [];
   }
+}
+
+/** Where the time went when the pod started. @throws UserError when nothing of that is kept, or the kubelet cannot be asked */
+export async function podTraceOf(context: CliContext, server: ServerOptions, pod: Pod): Promise<PodTrace> {
+  const { name, namespace } = pod.metadata;
+  const node = pod.spec.nodeName;
+  if (!node) throw new UserError(`pod ${namespace}/${name} has no node yet: nothing has been done to start it`);
+  let trace: PodTrace;
+  try {
+    trace = await requestJson(context, server, { path: `/api/v1/nodes/${node}/proxy/traces/${namespace}/${name}` });
+  } catch (error) {
+    throw new UserError(`the kubelet of node ${node} does not tell the trace: ${messageOf(error)}`, { cause: error });
+  }
+  if (trace.sections.length > 0) return trace;
+  throw new UserError(`no trace of pod ${namespace}/${name} is kept: the agent was started after the pod`, {
+    hint: 'what happens from now on is traced: a restart of a container, or the pod created anew',
+  });
 }
 
 /** Bytes of the image pulls under way on the pod's node, if it tells. */

@@ -3,6 +3,7 @@ import type { RuntimeService } from '../cri/runtime-service.ts';
 import type { BackOffPolicy } from '../lib/back-off.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
+import type { PodTraces } from '../lib/pod-traces.ts';
 import type { Pleg } from './pleg/pleg.ts';
 import type {
   ContainerConfigFactory,
@@ -30,6 +31,7 @@ export interface KubeletParts {
   readonly gc: ContainerGC;
   readonly recorder: EventRecorder;
   readonly statuses: StatusManager;
+  readonly traces: PodTraces;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly settings: NodeSettings;

@@ -8,6 +8,7 @@ import type { BackOffPolicy } from '../lib/back-off.ts';
 import type { Clock } from '../lib/clock.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Logger } from '../lib/logger.ts';
+import type { PodTraces } from '../lib/pod-traces.ts';
 import { podLogDir } from './container/generate-sandbox-config.ts';
 import type { KubeletParts } from './kubelet-parts.ts';
 import { NodeReporter } from './node/node-reporter.ts';
@@ -30,6 +31,7 @@ import type { ContainerRuntimeStatus } from './runtime-status.ts';
 import { StatusManager } from './status/status-manager.ts';
 import { activeSandbox, CRASH_LOOP_BACK_OFF } from './sync/compute-pod-actions.ts';
 import { type KillRecord, PodWorker } from './sync/pod-worker.ts';
+import { tracedRuntime } from './trace/traced-runtime.ts';
 
 export interface KubeletOptions {
   readonly client: KubeClient;
@@ -42,6 +44,8 @@ export interface KubeletOptions {
   readonly hostPorts: HostPortManager;
   readonly gc: ContainerGC;
   readonly recorder: EventRecorder;
+  /** Where the time goes in pods' starts. */
+  readonly traces: PodTraces;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly settings: NodeSettings;
@@ -72,9 +76,10 @@ export class Kubelet implements PodLookup {
 
   constructor(options: KubeletOptions) {
     this.options = options;
-    const { client, runtime, clock, logger, settings } = options;
+    const { client, clock, logger, settings, traces } = options;
+    const runtime = tracedRuntime(options.runtime, traces);
     const owner = options.owner ?? settings.podLogsDir;
-    this.statuses = new StatusManager({ client, clock, logger, onAcknowledged: (uid) => this.wake(uid) });
+    this.statuses = new StatusManager({ client, clock, logger, traces, onAcknowledged: (uid) => this.wake(uid) });
     this.pleg = new Pleg({
       runtime,
       clock,
@@ -92,6 +97,7 @@ export class Kubelet implements PodLookup {
     });
     this.parts = {
       ...options,
+      runtime,
       pleg: this.pleg,
       statuses: this.statuses,
       owner,
@@ -201,8 +207,14 @@ export class Kubelet implements PodLookup {
     const podUID = pod.metadata.uid ?? '';
     this.statuses.observe(pod);
     const worker = this.workers.get(podUID);
-    if (worker) worker.update(pod);
-    else this.look(new PodWorker({ pod, parts: this.parts, onDone: (uid) => this.onDone(uid) }));
+    if (worker) {
+      worker.update(pod);
+      return;
+    }
+    const { traces } = this.options;
+    traces.followed(podUID, pod.status?.startTime === undefined);
+    traces.note({ podUID }, 'seen by the kubelet');
+    this.look(new PodWorker({ pod, parts: this.parts, onDone: (uid) => this.onDone(uid) }));
   }
 
   private onPodGone(pod: Pod): void {
@@ -218,6 +230,7 @@ export class Kubelet implements PodLookup {
     const worker = this.workers.get(podUID);
     if (!worker?.gone || !worker.done) return;
     this.workers.delete(podUID);
+    this.options.traces.forget(podUID);
     this.cleanUpOrphan(podUID);
   }
 

@@ -18,6 +18,7 @@ import { DefaultProbeManager } from '../kubelet/prober/probe-manager.ts';
 import { assert } from '../lib/errors.ts';
 import { parseCidr } from '../lib/ipv4.ts';
 import type { Logger } from '../lib/logger.ts';
+import { PodTraces } from '../lib/pod-traces.ts';
 import type { Random } from '../lib/random.ts';
 import type { FactBody } from './fact.ts';
 import { FaultyClient } from './faulty-client.ts';
@@ -48,6 +49,7 @@ export class SimAgent {
   readonly process: SimProcess;
   private readonly options: SimAgentOptions;
   private readonly logger: Logger;
+  private readonly traces: PodTraces;
   private readonly ownClient: KubeClient;
   private readonly stopping = new AbortController();
   private readonly controllers = new AsyncDisposableStack();
@@ -59,6 +61,7 @@ export class SimAgent {
     const { clock } = process;
     this.process = process;
     this.logger = factLogger(options);
+    this.traces = new PodTraces(clock);
     const store = new ObjectStore(options.disk, clock);
     this.announce(store);
     const serviceRange = parseCidr(SERVICE_CIDR);
@@ -76,7 +79,7 @@ export class SimAgent {
     });
     assert(admission, 'the registry makes its admission');
     admission.bootstrap();
-    this.client = new LocalKubeClient(new ResourceRequests(registry, admission, clock));
+    this.client = new LocalKubeClient(new ResourceRequests(registry, admission, clock, this.traces));
     new EventExpiry(registry, clock).start();
     this.connection = new FaultyClient({ client: this.client, clock, latencyMs: options.apiLatencyMs, emit });
     this.ownClient = process.gate(this.connection.client);
@@ -117,7 +120,7 @@ export class SimAgent {
   private async startKubelet(node: SimNode): Promise<void> {
     const { process } = this.options;
     const { clock } = process;
-    const { ownClient: client, logger } = this;
+    const { ownClient: client, logger, traces } = this;
     const runtime = runtimeOf(process, node);
     const settings = {
       nodeName: node.name,
@@ -140,6 +143,7 @@ export class SimAgent {
         runtime,
         recorder,
         logger,
+        traces,
         hostIP: node.ip,
         onVerdict: (podUID) => kubelet.wake(podUID),
         prober: simProber({ clock, runtime, ask: (id, probe) => node.ask(id, probe) }),
@@ -147,6 +151,7 @@ export class SimAgent {
       hooks: simHooks(new DefaultHookRunner({ runtime, clock })),
       ...gateAll(process, simHostParts({ node, client, runtime, clock, settings })),
       recorder,
+      traces,
       clock,
       logger,
       settings,

@@ -1,11 +1,12 @@
 import { type Decoded, decodeObject, type FieldValidation } from '../../api/decode.ts';
 import type { Binding, DeleteOptions, Eviction, Namespace, Pod } from '../../api/generated/types.ts';
 import { applyPatch, type PatchBodyType } from '../../api/patch.ts';
-import type { KubeObject, Resource } from '../../api/resources.ts';
+import { type KubeObject, PODS, type Resource } from '../../api/resources.ts';
 import type { ApiStatusError } from '../../api/status-error.ts';
 import { formatTime } from '../../api/time.ts';
 import { forbidden as forbiddenField, invalidError, required } from '../../api/validation/field-error.ts';
 import type { Clock } from '../../lib/clock.ts';
+import type { PodTraces } from '../../lib/pod-traces.ts';
 import type { Version } from '../storage/mvcc.ts';
 import { badRequest, conflict, methodNotAllowed, noSuchResource } from './api-errors.ts';
 import type { ClusterAdmission } from './cluster-admission.ts';
@@ -47,11 +48,17 @@ export class ResourceRequests {
   private readonly registry: Registry;
   private readonly admission: ClusterAdmission;
   private readonly clock: Clock;
+  private readonly traces: PodTraces | undefined;
 
-  constructor(registry: Registry, admission: ClusterAdmission, clock: Clock) {
+  /** @param traces where pods' lives begin and end */
+  constructor(registry: Registry, admission: ClusterAdmission, clock: Clock, traces?: PodTraces) {
     this.registry = registry;
     this.admission = admission;
     this.clock = clock;
+    this.traces = traces;
+    registry.store.subscribe(PODS.plural, ({ deleted, after }) => {
+      if (deleted) traces?.forget(after.object.metadata.uid!);
+    });
   }
 
   /** Of the newest change of all. */
@@ -84,8 +91,15 @@ export class ResourceRequests {
     body: Body,
     request: WriteRequest = {},
   ): Version {
+    const startedAt = this.clock.monotonic();
     const object = stored(definition, this.decode(body, definition.resource, request));
-    return show(definition, this.registry.create(definition, namespace, object, request));
+    const version = this.registry.create(definition, namespace, object, request);
+    if (definition.resource === PODS && !request.dryRun) {
+      const podUID = version.object.metadata.uid!;
+      this.traces?.created(podUID, startedAt);
+      this.traces?.note({ podUID }, 'create', 'decoded, admitted, stored', startedAt);
+    }
+    return show(definition, version);
   }
 
   /** POST to a subresource. These answer with a bare success. */
@@ -187,7 +201,9 @@ export class ResourceRequests {
       const scheduled = { type: 'PodScheduled', status: 'True', lastTransitionTime: formatTime(this.clock.now()) };
       pod.status = { ...pod.status, conditions: [...others, scheduled] };
     };
-    this.registry.update(definition, namespace, name, change, { ...request, prepare });
+    const startedAt = this.clock.monotonic();
+    const { object } = this.registry.update(definition, namespace, name, change, { ...request, prepare });
+    this.traces?.note({ podUID: object.metadata.uid! }, 'bind', target.name, startedAt);
   }
 
   private evict(target: Target, body: Body, request: WriteRequest): void {

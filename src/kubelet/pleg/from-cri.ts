@@ -63,7 +63,7 @@ export function sandboxFromCri(status: cri.PodSandboxStatus): SandboxRuntimeStat
   };
 }
 
-/** Wall time in ms from CRI's ns; 0 stays 0. */
+/** Wall time in ms, with fractions, from CRI's ns; 0 stays 0. */
 export function msFromNs(ns: bigint): number {
-  return Number(ns / 1_000_000n);
+  return Number(ns / 1000n) / 1000;
 }

@@ -4,6 +4,7 @@ import type { Container, Pod, Probe } from '../../api/generated/types.ts';
 import type { RuntimeService } from '../../cri/runtime-service.ts';
 import { FakeClock } from '../../lib/fake-clock.ts';
 import { silentLogger } from '../../lib/logger.ts';
+import { PodTraces } from '../../lib/pod-traces.ts';
 import type { ContainerRuntimeStatus, PodRuntimeStatus } from '../runtime-status.ts';
 import type { Attempt, AttemptInput } from './attempt.ts';
 import { DefaultProbeManager } from './probe-manager.ts';
@@ -42,6 +43,7 @@ function newManager(): DefaultProbeManager {
     clock,
     runtime: {} as RuntimeService,
     logger: silentLogger,
+    traces: new PodTraces(clock),
     hostIP: '192.0.2.1',
     recorder: {
       event: (_pod, type, reason, message, container) => events.push([type, reason, container, message].join(' ')),

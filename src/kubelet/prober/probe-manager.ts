@@ -2,6 +2,7 @@ import type { Container, ContainerStatus, Pod, Probe } from '../../api/generated
 import type { RuntimeService } from '../../cri/runtime-service.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/logger.ts';
+import type { PodTraces } from '../../lib/pod-traces.ts';
 import type { EventRecorder, ProbeManager, ProbeRecord, ProbeType, ProbeVerdict } from '../ports.ts';
 import type { ContainerRuntimeStatus, PodRuntimeStatus } from '../runtime-status.ts';
 import type { Prober } from './attempt.ts';
@@ -13,6 +14,7 @@ export interface ProbeManagerOptions {
   readonly clock: Clock;
   readonly runtime: RuntimeService;
   readonly recorder: EventRecorder;
+  readonly traces: PodTraces;
   readonly logger: Logger;
   /** The node's address: where the probes of pods on the host's network go. */
   readonly hostIP: string;
@@ -54,10 +56,10 @@ export class DefaultProbeManager implements ProbeManager {
   private readonly pods = new Map<string, PodProbes>();
 
   constructor(options: ProbeManagerOptions) {
-    const { clock, runtime, recorder, logger } = options;
+    const { clock, runtime, recorder, logger, traces } = options;
     const prober = options.prober ?? networkProber(clock, runtime);
     this.options = options;
-    this.deps = { clock, recorder, logger, prober, lag: new LoopLag(clock) };
+    this.deps = { clock, recorder, logger, traces, prober, lag: new LoopLag(clock) };
     this.agentStartedAt = clock.now();
   }
 

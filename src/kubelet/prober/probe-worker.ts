@@ -1,6 +1,7 @@
 import type { Container, Pod, Probe } from '../../api/generated/types.ts';
 import type { Clock, Timer } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/logger.ts';
+import type { PodTraces } from '../../lib/pod-traces.ts';
 import type { EventRecorder, ProbeRecord, ProbeResult, ProbeType, ProbeVerdict } from '../ports.ts';
 import { type Attempt, failedByLag, type Prober } from './attempt.ts';
 import type { LoopLag } from './loop-lag.ts';
@@ -20,6 +21,7 @@ export interface ProbeWorkerDeps {
   readonly clock: Clock;
   readonly recorder: EventRecorder;
   readonly logger: Logger;
+  readonly traces: PodTraces;
   readonly prober: Prober;
   readonly lag: LoopLag;
 }
@@ -155,6 +157,7 @@ export class ProbeWorker {
         const now = clock.monotonic();
         const retry = retryWhileStarting(this.startedAt, ++this.refusals, now);
         if (retry?.onGrid) this.origin = retry.at;
+        if (retry && this.refusals === 1) this.traceCheck(begun, 'refused, tried again soon');
         if (retry) return this.lookAt(retry.at, now, retry.onGrid ? retry.at : this.lastDue!);
       }
       this.take(attempt, this.judge(attempt, at, clock.monotonic() - begun, lagMs));
@@ -178,11 +181,28 @@ export class ProbeWorker {
     const before = this.state;
     const counted = result.outcome === 'warning' ? 'success' : result.outcome;
     this.state = nextProbeState(this.type, this.settings, before, counted);
+    this.traceResult(result, this.state.verdict !== before.verdict);
     if (!this.state.resting) {
       const now = this.deps.clock.monotonic();
       this.schedule(nextCheckAt(this.origin, this.settings.periodMs, this.lastDue, now), now);
     }
     if (this.state.verdict !== before.verdict) this.onVerdict(this.state.verdict);
+  }
+
+  /** Of the many checks, a trace holds the first and those that decided something. */
+  private traceResult({ outcome, latencyMs }: ProbeResult, isDecisive: boolean): void {
+    if (this.results.length > 1 && !isDecisive) return;
+    const { traces, clock } = this.deps;
+    const subject = traces.subjectOf(this.containerId);
+    const start = clock.monotonic() - latencyMs;
+    const kills = isDecisive && this.state.verdict === 'failure' && this.type !== 'readiness';
+    if (subject && kills) traces.interrupted(subject, start);
+    this.traceCheck(start, outcome);
+  }
+
+  private traceCheck(start: number, outcome: string): void {
+    const { traces } = this.deps;
+    traces.note(traces.subjectOf(this.containerId), `${this.type} probe`, outcome, start);
   }
 
   /** Says in an event what was not a plain success (pkg/kubelet/prober/prober.go, as recorded from 1.36). */

@@ -101,6 +101,7 @@ describe('the kubelet API on containerd', () => {
       lookup,
       runtime: connection.runtime,
       probes: {} as ProbeManager,
+      traces: { sections: () => undefined },
       pulls: { ask: () => undefined },
       tls: { ...authority.issueServer('node', ['127.0.0.1'], clock.now()), clientCA: ca },
       port: 0,

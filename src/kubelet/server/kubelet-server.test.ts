@@ -53,6 +53,7 @@ beforeAll(async () => {
     lookup,
     runtime: new Proxy({} as RuntimeService, { get: (_target, name) => runtime[name as keyof RuntimeService] }),
     probes: { records: () => [record] } as unknown as ProbeManager,
+    traces: { sections: () => undefined },
     pulls: { ask: () => ({ doneBytes: 1, totalBytes: 2 }) },
     tls: { ...authority.issueServer('node', ['127.0.0.1'], clock.now()), clientCA: ca },
     port: 0,

@@ -9,6 +9,7 @@ import { isAbort, messageOf } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/logger.ts';
 import type { PodLookup } from '../ports.ts';
 import { rpcWords } from '../prober/exec-probe.ts';
+import { podTrace } from '../trace/pod-trace.ts';
 import { HttpError } from './http-error.ts';
 import { serveLogs } from './serve-logs.ts';
 import { serveStream } from './serve-stream.ts';
@@ -30,7 +31,7 @@ export interface KubeletServerOptions extends ServerContext {
 
 /**
  * The kubelet's own API over HTTPS, as the API server uses it: logs, exec, attach, port-forward
- * (kubernetes: pkg/kubelet/server/server.go), and `/probes` and `/pulls`, which are ours. Rejects when the port is taken.
+ * (kubernetes: pkg/kubelet/server/server.go), and `/probes`, `/pulls` and `/traces`, which are ours. Rejects when the port is taken.
  */
 export async function startKubeletServer(
   options: KubeletServerOptions,
@@ -82,6 +83,11 @@ async function handle(context: ServerContext, request: IncomingMessage, response
       return json(response, context.probes.records(findPod(context.lookup, namespace, name).metadata.uid!));
     case 'pulls':
       return json(response, context.pulls.ask() ?? {});
+    case 'traces': {
+      const pod = findPod(context.lookup, namespace, name);
+      const sections = context.traces.sections(pod.metadata.uid!) ?? [];
+      return json(response, podTrace(pod, sections));
+    }
     case 'containerLogs':
       if (rest.length !== 1) break;
       return await serveLogs(context, findPod(context.lookup, namespace, name), rest[0]!, url.searchParams, response);

@@ -1,6 +1,7 @@
 import type { RuntimeService } from '../../cri/runtime-service.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/logger.ts';
+import type { PodTraces } from '../../lib/pod-traces.ts';
 import type { PullFeed } from '../images/pull-feed.ts';
 import type { PodLookup, ProbeManager } from '../ports.ts';
 
@@ -10,6 +11,7 @@ export interface ServerContext {
   readonly runtime: RuntimeService;
   readonly probes: ProbeManager;
   readonly pulls: Pick<PullFeed, 'ask'>;
+  readonly traces: Pick<PodTraces, 'sections'>;
   readonly clock: Clock;
   readonly logger: Logger;
 }

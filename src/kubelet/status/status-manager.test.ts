@@ -4,6 +4,7 @@ import { PODS } from '../../api/resources.ts';
 import { FakeKubeClient } from '../../client/fake-kube-client.ts';
 import { FakeClock } from '../../lib/fake-clock.ts';
 import { silentLogger } from '../../lib/logger.ts';
+import { PodTraces } from '../../lib/pod-traces.ts';
 import { StatusManager } from './status-manager.ts';
 
 async function setUp() {
@@ -14,6 +15,7 @@ async function setUp() {
     client,
     clock,
     logger: silentLogger,
+    traces: new PodTraces(clock),
     onAcknowledged: (uid) => acknowledged.push(uid),
   });
   const pod = await client.create(PODS, {

@@ -1,3 +1,4 @@
+import { getCondition } from '../../api/conditions.ts';
 import type { Pod, PodStatus } from '../../api/generated/types.ts';
 import { PODS } from '../../api/resources.ts';
 import { hasReason } from '../../api/status-error.ts';
@@ -5,6 +6,7 @@ import type { KubeClient } from '../../client/kube-client.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { isAbort, messageOf } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/logger.ts';
+import type { PodTraces, TraceOutcome } from '../../lib/pod-traces.ts';
 import { sameStatus, statusPatch } from './status-patch.ts';
 
 interface Entry {
@@ -26,6 +28,7 @@ export interface StatusManagerOptions {
   readonly client: KubeClient;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly traces: PodTraces;
   /** The API server has taken a pod's status. */
   readonly onAcknowledged?: (podUID: string) => void;
 }
@@ -41,6 +44,7 @@ export class StatusManager {
   private readonly client: KubeClient;
   private readonly clock: Clock;
   private readonly logger: Logger;
+  private readonly traces: PodTraces;
   private readonly onAcknowledged: (podUID: string) => void;
   private readonly entries = new Map<string, Entry>();
   private readonly stopping = new AbortController();
@@ -49,6 +53,7 @@ export class StatusManager {
     this.client = options.client;
     this.clock = options.clock;
     this.logger = options.logger;
+    this.traces = options.traces;
     this.onAcknowledged = options.onAcknowledged ?? (() => {});
   }
 
@@ -162,7 +167,15 @@ export class StatusManager {
   private async patch(entry: Entry, patch: Record<string, unknown>): Promise<void> {
     const { namespace, name, podUID, wanted } = entry;
     const body = { metadata: { uid: podUID }, status: patch };
-    const pod = await this.client.patch(PODS, { namespace, name }, 'strategic', body, { subresource: 'status' });
+    const since = this.clock.monotonic();
+    const outcome = outcomeOf(wanted);
+    const pod = await this.traces.measure(
+      { podUID },
+      'status write',
+      () => this.client.patch(PODS, { namespace, name }, 'strategic', body, { subresource: 'status' }),
+      outcome ?? wanted.phase,
+    );
+    if (outcome) this.traces.settled(podUID, outcome, since);
     entry.acknowledged = wanted;
     entry.version = versionOf(pod);
     this.onAcknowledged(podUID);
@@ -173,6 +186,12 @@ export class StatusManager {
     await this.client.delete(PODS, { namespace, name }, { gracePeriodSeconds: 0, preconditions: { uid: podUID } });
     entry.deleting = false;
   }
+}
+
+/** What a pod's start can lead to, once it is there. */
+function outcomeOf({ phase, conditions }: PodStatus): TraceOutcome | undefined {
+  if (phase === 'Succeeded' || phase === 'Failed') return phase;
+  return getCondition(conditions, 'Ready')?.status === 'True' ? 'Ready' : undefined;
 }
 
 /** The order number of an object's state; API servers promise that it is one (since 1.35). */

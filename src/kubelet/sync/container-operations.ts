@@ -38,7 +38,9 @@ export class ContainerOperations {
   }
 
   async sandboxConfig(pod: Pod, attempt: number): Promise<PodSandboxConfig> {
-    const config = await this.parts.configs.sandboxConfig(pod, attempt);
+    const { traces, configs } = this.parts;
+    const subject = { podUID: pod.metadata.uid ?? '', sandbox: true };
+    const config = await traces.measure(subject, 'sandbox config', () => configs.sandboxConfig(pod, attempt));
     return { ...config, labels: { ...config.labels, [OWNER_LABEL]: this.parts.owner } };
   }
 
@@ -54,7 +56,9 @@ export class ContainerOperations {
     readonly podIPs: readonly string[];
   }): Promise<string> {
     const { pod, container, restartCount, imageRef, sandbox } = input;
-    const made = await this.parts.configs.containerConfig(input);
+    const { traces, configs } = this.parts;
+    const subject = { podUID: pod.metadata.uid ?? '', container: container.name, restartCount };
+    const made = await traces.measure(subject, 'container config', () => configs.containerConfig(input));
     if (!made.ok) throw this.failed(pod, container, made.reason, made.message);
     const hash = containerHash(container);
     const config: ContainerConfig = {
@@ -96,7 +100,7 @@ export class ContainerOperations {
     podIP: string | undefined,
     signal: AbortSignal,
   ): Promise<void> {
-    const { pleg, hooks } = this.parts;
+    const { pleg, hooks, traces } = this.parts;
     try {
       await pleg.whileStarting(id, () => this.callStart(id));
     } catch (error) {
@@ -110,7 +114,8 @@ export class ContainerOperations {
     await pleg.containerStarted(id);
     if (!container.lifecycle?.postStart) return;
     try {
-      await hooks.run(pod, container, id, 'postStart', podIP, signal);
+      const hook = () => hooks.run(pod, container, id, 'postStart', podIP, signal);
+      await traces.measure(traces.subjectOf(id), 'postStart hook', hook);
     } catch (error) {
       if (isAbort(error)) throw error;
       // The event says no more than that: what the hook printed may hold secrets.

@@ -6,6 +6,7 @@ import type { PodSandboxConfig } from '../../cri/generated/cri.ts';
 import type { Timer } from '../../lib/clock.ts';
 import { assert, isAbort, messageOf } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/logger.ts';
+import type { TraceSubject } from '../../lib/pod-traces.ts';
 import type { KubeletParts } from '../kubelet-parts.ts';
 import type { PodIdentity } from '../pleg/pleg.ts';
 import type { MountedVolumes, ProbeResult, ProbeType } from '../ports.ts';
@@ -244,6 +245,7 @@ export class PodWorker {
     for (const c of status.containers) {
       if (c.state !== 'exited' || this.finished.has(c.id)) continue;
       this.finished.set(c.id, clock.monotonic() - Math.max(0, clock.now() - c.finishedAt));
+      this.traceEnd(c);
       this.forgetOldInstances(status);
     }
     if (this.stageNow !== 'terminated' && !this.isFrozen) {
@@ -251,6 +253,15 @@ export class PodWorker {
     }
     this.publish(status);
     return status;
+  }
+
+  private traceEnd(c: ContainerRuntimeStatus): void {
+    const { traces } = this.parts;
+    const subject = this.subjectOf(c);
+    const end = Math.min(traces.monotonicOf(c.finishedAt), this.parts.clock.monotonic());
+    if (this.stageNow === 'syncing' && !this.isInit(c.name)) traces.interrupted(subject, end);
+    if (c.startedAt > 0) traces.note(subject, 'running', undefined, traces.monotonicOf(c.startedAt), end);
+    traces.note(subject, 'exit seen', `exit code ${c.exitCode}`, end);
   }
 
   private forgetOldInstances(status: PodRuntimeStatus): void {
@@ -298,6 +309,7 @@ export class PodWorker {
       const { name: pod, namespace } = this.identity;
       const message = `Back-off restarting failed container ${name} in pod ${pod}_${namespace}(${this.podUID})`;
       this.parts.recorder.event(this.pod, 'Warning', 'BackOff', message, name);
+      this.parts.traces.note({ podUID: this.podUID }, 'back-off', name);
     }
     if (plan.backOff.some((b) => b.isNew)) this.publish(status);
 
@@ -431,6 +443,7 @@ export class PodWorker {
     if (wanted.changed) {
       const message = 'Pod sandbox changed, it will be killed and re-created.';
       this.parts.recorder.event(this.pod, 'Normal', 'SandboxChanged', message);
+      this.parts.traces.interrupted({ podUID: this.podUID, sandbox: true });
     }
     this.run(async () => {
       try {
@@ -454,12 +467,13 @@ export class PodWorker {
 
   private async createSandbox(attempt: number): Promise<SandboxRuntimeStatus | undefined> {
     const { pod } = this;
-    const { runtime, pleg, recorder, hostPorts } = this.parts;
+    const { runtime, pleg, recorder, hostPorts, traces } = this.parts;
     try {
       const config = await this.sandboxConfig(attempt);
       const id = await runtime.runPodSandbox(config, '');
       const status = await pleg.refreshSandbox(this.identity, id);
-      await hostPorts.set(pod, status);
+      const subject = { podUID: this.podUID, sandbox: true };
+      await traces.measure(subject, 'host ports', () => hostPorts.set(pod, status));
       this.failures.delete('');
       return status;
     } catch (error) {
@@ -489,9 +503,10 @@ export class PodWorker {
    * @param holder whom a failure holds back: a container's name, '' for the sandbox
    */
   private async volumes(holder: string): Promise<MountedVolumes | undefined> {
-    const { volumes, recorder } = this.parts;
+    const { volumes, recorder, traces } = this.parts;
     try {
-      const result = await volumes.setUp(this.pod, this.syncing.signal);
+      const setUp = () => volumes.setUp(this.pod, this.syncing.signal);
+      const result = await traces.measure({ podUID: this.podUID }, 'volumes', setUp);
       if (result.ok) return result.volumes;
       for (const { message } of result.failures) recorder.event(this.pod, 'Warning', 'FailedMount', message);
     } catch (error) {
@@ -604,8 +619,11 @@ export class PodWorker {
       if (!volumes || signal.aborted) return undefined;
       const attempt = this.runtimeStatus.sandboxes[0];
       const pullConfig = attempt ? await this.sandboxConfig(attempt.attempt) : undefined;
+      const { images, traces } = this.parts;
+      const subject = { podUID: this.podUID, container: name, restartCount: wanted.restartCount };
+      const ensureImage = () => images.ensureImage(this.pod, container, pullConfig, signal);
       const [image, sandbox] = await Promise.all([
-        this.parts.images.ensureImage(this.pod, container, pullConfig, signal),
+        traces.measure(subject, 'image', ensureImage, container.image),
         sandboxReady,
       ]);
       if (!sandbox) return undefined;
@@ -671,6 +689,7 @@ export class PodWorker {
 
   private note(kill: KillContainer): void {
     this.killed.set(kill.containerId, { restart: kill.restart });
+    if (!this.isInit(kill.name)) this.parts.traces.interrupted({ podUID: this.podUID, container: kill.name });
     this.record(kill);
   }
 
@@ -747,6 +766,7 @@ export class PodWorker {
     const { deletionTimestamp, deletionGracePeriodSeconds } = this.pod.metadata;
     if (deletionTimestamp) {
       this.endReason ??= 'Deleted';
+      this.parts.traces.close(this.podUID);
       this.cleanUpWanted.open();
     }
     const asked = this.forced ? FORCED_GRACE_SECONDS : deletionGracePeriodSeconds;
@@ -920,6 +940,15 @@ export class PodWorker {
 
   // --- small things
 
+  /** Whether this is an init container that ends before the next one begins. */
+  private isInit(name: string): boolean {
+    return this.pod.spec.initContainers?.some((c) => c.name === name && !isSidecar(c)) ?? false;
+  }
+
+  private subjectOf({ name, restartCount }: ContainerRuntimeStatus): TraceSubject {
+    return { podUID: this.podUID, container: name, restartCount };
+  }
+
   private containerSpec(name: string): Container | undefined {
     return (
       this.pod.spec.containers.find((c) => c.name === name) ??
@@ -940,7 +969,9 @@ export class PodWorker {
    */
   private adopt(): void {
     const status = this.runtimeStatus;
-    const { clock, restartBackOff: policy, hostPorts } = this.parts;
+    const { clock, restartBackOff: policy, hostPorts, traces } = this.parts;
+    // The newest last.
+    for (const c of status.containers.toReversed()) traces.named(c.id, this.subjectOf(c));
     const offset = clock.monotonic() - clock.now();
     for (const c of status.containers) {
       if (c.restartCount === 0 || this.restarts.has(c.name)) continue;

@@ -26,6 +26,7 @@ import { DefaultProbeManager } from '../../../src/kubelet/prober/probe-manager.t
 import { LABELS, type PodRuntimeStatus } from '../../../src/kubelet/runtime-status.ts';
 import { FakeClock } from '../../../src/lib/fake-clock.ts';
 import { silentLogger } from '../../../src/lib/logger.ts';
+import { PodTraces } from '../../../src/lib/pod-traces.ts';
 
 const SETTINGS = {
   nodeName: 'node',
@@ -187,6 +188,7 @@ export class TestKubelet {
   readonly hooksRan: string[] = [];
   readonly unrouted: string[] = [];
   readonly messages = new Map<string, string>();
+  traces: PodTraces;
   kubelet: Kubelet;
   private recorder: ApiEventRecorder;
 
@@ -198,6 +200,7 @@ export class TestKubelet {
     this.prober = options.prober?.(this);
     this.client = new FakeKubeClient(this.clock);
     this.recorder = this.newRecorder();
+    this.traces = new PodTraces(this.clock);
     this.kubelet = this.newKubelet();
   }
 
@@ -207,12 +210,21 @@ export class TestKubelet {
   }
 
   private newKubelet(): Kubelet {
-    const { clock, client, fake, volumes, recorder, prober } = this;
+    const { clock, client, fake, volumes, recorder, prober, traces } = this;
     const runtime = fake.runtime;
     const logger = silentLogger;
     const onVerdict = (uid: string): void => kubelet.wake(uid);
     const probes = prober
-      ? new DefaultProbeManager({ clock, runtime, recorder, logger, hostIP: SETTINGS.hostIP, onVerdict, prober })
+      ? new DefaultProbeManager({
+          clock,
+          runtime,
+          recorder,
+          logger,
+          traces,
+          hostIP: SETTINGS.hostIP,
+          onVerdict,
+          prober,
+        })
       : this.probes;
     const kubelet = new Kubelet({
       client,
@@ -225,6 +237,7 @@ export class TestKubelet {
       hostPorts: { async set() {}, async remove() {}, async retain() {} },
       gc: { async collect() {}, async removePod() {}, async retain() {} },
       recorder,
+      traces,
       clock,
       logger: silentLogger,
       settings: SETTINGS,
@@ -254,6 +267,7 @@ export class TestKubelet {
     this.kubelet.stop();
     await this.settle();
     this.recorder = this.newRecorder();
+    this.traces = new PodTraces(this.clock);
     this.kubelet = this.newKubelet();
     await this.start();
   }
