@@ -111,7 +111,7 @@ export async function startAgent(options: AgentOptions, deps: AgentDeps): Promis
     });
     started.defer(() => apiServer.close());
     const nodeName = nodeNameOf(hostname());
-    startControllers({ client: apiServer.client, nodeName, clock, logger }, started);
+    startControllers({ client: apiServer.client, nodeName, clock, logger, traces }, started);
     // Each to its end, also when the other fails: what is half started could not be stopped again.
     const [runtime, network] = await Promise.allSettled([
       startRuntime(layout, podCIDR, options, deps, logger, started),
@@ -120,7 +120,7 @@ export async function startAgent(options: AgentOptions, deps: AgentDeps): Promis
     if (network.status === 'rejected') throw network.reason;
     if (runtime.status === 'rejected') throw runtime.reason;
     const bridge = hasBridge ? layout.bridge : undefined;
-    const proxier = startProxy(layout, bridge, podCIDR, nodeName, apiServer, { clock, logger }, started);
+    const proxier = startProxy(layout, bridge, podCIDR, nodeName, apiServer, { clock, logger, traces }, started);
     const own = { layout, podCIDR, addresses, hasBridge, resolvConf, apiServer, logger };
     const clusterDNS = await startAgentServices(own, deps, started);
     if (hasBridge) await routeServices(layout, serviceCIDR);
@@ -220,7 +220,7 @@ function startProxy(
   podCIDR: string,
   nodeName: string,
   { client }: ApiServer,
-  { clock, logger: root }: Pick<AgentDeps, 'clock'> & { logger: Logger },
+  { clock, logger: root, traces }: Pick<AgentDeps, 'clock'> & { logger: Logger; traces: PodTraces },
   started: AsyncDisposableStack,
 ): Proxier {
   const logger = root.child({ component: 'proxy' });
@@ -230,6 +230,7 @@ function startProxy(
     clock,
     logger,
     events,
+    traces,
     layout,
     bridge,
     node: { nodeName, podCIDR },

@@ -5,10 +5,17 @@ import { Scheduler } from '../controllers/scheduler.ts';
 import { ApiEventRecorder } from '../kubelet/events/event-recorder.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
+import type { PodTraces } from '../lib/pod-traces.ts';
 
 /** Starts what keeps the API's objects as each other want them: kube-controller-manager's part, and the scheduler's. */
 export function startControllers(
-  given: { readonly client: KubeClient; readonly nodeName: string; readonly clock: Clock; readonly logger: Logger },
+  given: {
+    readonly client: KubeClient;
+    readonly nodeName: string;
+    readonly clock: Clock;
+    readonly logger: Logger;
+    readonly traces: PodTraces;
+  },
   started: AsyncDisposableStack,
 ): void {
   const options = (component: string) => ({ ...given, logger: given.logger.child({ component }) });

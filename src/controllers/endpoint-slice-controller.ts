@@ -1,4 +1,5 @@
 import type { EndpointSlice, Endpoints, ObjectReference, Pod, Service } from '../api/generated/types.ts';
+import { newlyReady } from '../api/newly-ready.ts';
 import { ENDPOINTS, ENDPOINTSLICES, PODS, SERVICES } from '../api/resources.ts';
 import { ApiStatusError, hasReason } from '../api/status-error.ts';
 import { Informer } from '../client/informer.ts';
@@ -6,6 +7,7 @@ import type { KubeClient } from '../client/kube-client.ts';
 import type { Clock, Timer } from '../lib/clock.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Logger } from '../lib/logger.ts';
+import type { PodTraces } from '../lib/pod-traces.ts';
 import { isLeaderRecord, isMirrored, mirrorEndpoints } from './mirror-endpoints.ts';
 import type { SlicePlan } from './plan-slices.ts';
 import { reconcileEndpointSlices } from './reconcile-endpoint-slices.ts';
@@ -24,6 +26,8 @@ export interface EndpointSliceControllerOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly events: ObjectEvents;
+  /** Told when pods become ready endpoints. */
+  readonly traces?: PodTraces | undefined;
 }
 
 const FIRST_RETRY_MS = 100;
@@ -160,7 +164,7 @@ export class EndpointSliceController {
     if (service && selectsPods(service)) {
       const pods = index.podsOf(key);
       const time = worker.triggerTimes.next(service, pods);
-      await this.carryOut(reconcileEndpointSlices(service, pods, existing, time));
+      await this.carryOut(reconcileEndpointSlices(service, pods, existing, time), existing);
       worker.endpointsTime ??= time;
       if (worker.endpointsDue) {
         worker.endpointsDue = false;
@@ -176,9 +180,9 @@ export class EndpointSliceController {
       }
       this.tellLostPorts(service, pods, worker);
     } else if (service && endpoints && service.spec?.type !== 'ExternalName' && isMirrored(endpoints)) {
-      await this.carryOut(mirrorEndpoints(endpoints, existing));
+      await this.carryOut(mirrorEndpoints(endpoints, existing), existing);
     } else {
-      await this.carryOut({ create: [], update: [], delete: existing });
+      await this.carryOut({ create: [], update: [], delete: existing }, existing);
       // Somebody may write Endpoints before the Service that they are for: not to have one is not enough.
       if (!this.deleted.has(key)) return;
       await this.forgiving(() => this.options.client.delete(ENDPOINTS, { namespace, name }));
@@ -186,13 +190,20 @@ export class EndpointSliceController {
     }
   }
 
-  private async carryOut(plan: SlicePlan): Promise<void> {
-    const { client } = this.options;
+  private async carryOut(plan: SlicePlan, existing: readonly EndpointSlice[]): Promise<void> {
+    const { client, clock } = this.options;
     const { index } = this;
-    for (const slice of plan.update) index.setSlice(await client.update(ENDPOINTSLICES, slice));
+    for (const slice of plan.update) {
+      const since = clock.monotonic();
+      index.setSlice(await client.update(ENDPOINTSLICES, slice));
+      const before = existing.find(({ metadata }) => metadata.name === slice.metadata.name);
+      this.trace(slice, before, since);
+    }
     for (const slice of plan.create) {
+      const since = clock.monotonic();
       await this.forgiving(async () => {
         index.setSlice(await client.create(ENDPOINTSLICES, slice));
+        this.trace(slice, undefined, since);
       });
     }
     for (const slice of plan.delete) {
@@ -200,6 +211,13 @@ export class EndpointSliceController {
       await this.forgiving(() => client.delete(ENDPOINTSLICES, { namespace, name }));
       index.removeSlice(slice);
     }
+  }
+
+  private trace(slice: EndpointSlice, before: EndpointSlice | undefined, since: number): void {
+    const { traces } = this.options;
+    if (!traces) return;
+    const service = slice.metadata.ownerReferences?.[0]?.name;
+    for (const podUID of newlyReady(slice, before)) traces.note({ podUID }, 'endpoint slice write', service, since);
   }
 
   private async writeEndpoints(endpoints: Endpoints): Promise<void> {

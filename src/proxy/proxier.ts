@@ -1,4 +1,5 @@
 import type { Endpoint, EndpointSlice, ObjectReference, Pod, Service } from '../api/generated/types.ts';
+import { newlyReady } from '../api/newly-ready.ts';
 import { ENDPOINTSLICES, SERVICES } from '../api/resources.ts';
 import { Informer } from '../client/informer.ts';
 import type { KubeClient } from '../client/kube-client.ts';
@@ -7,6 +8,7 @@ import { messageOf, UserError } from '../lib/errors.ts';
 import type { InstanceLayout } from '../lib/instance.ts';
 import type { Logger } from '../lib/logger.ts';
 import { isMissing, type RunNft, runNft } from '../lib/nft.ts';
+import type { PodTraces } from '../lib/pod-traces.ts';
 import { computeServiceRules, type FrontendKey, type ProxyNode, type ServiceRules } from './compute-rules.ts';
 import { NftSession } from './nft-session.ts';
 import { baseCommands, clearCommands, commandLine } from './proxy-table.ts';
@@ -23,6 +25,8 @@ export interface ProxierOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly events: ServiceEvents;
+  /** Told when the kernel leads to pods. */
+  readonly traces?: PodTraces | undefined;
   readonly layout: Pick<InstanceLayout, 'nftTable'>;
   /** Where pods come from; cluster addresses are for them and the host alone. Undefined: not known, and for all. */
   readonly bridge: string | undefined;
@@ -62,6 +66,8 @@ export class Proxier {
   private dirty = new Set<string>();
   /** Why everything is made anew. */
   private rebuildReason: string | undefined = 'start';
+  /** Pods that became ready, to which the kernel does not lead yet. For their traces. */
+  private arrivals: { readonly podUID: string; readonly service: string; readonly since: number }[] = [];
   private isBusy = false;
   private markSynced = (): void => {};
   private wake = (): void => {};
@@ -82,10 +88,10 @@ export class Proxier {
     const onService = (service: Service): void => this.touch(keyOf(service.metadata));
     this.services.addHandlers({ add: onService, update: onService, delete: onService });
     this.slices.addHandlers({
-      add: (slice) => this.putSlice(slice),
+      add: (slice) => this.putSlice(slice, undefined),
       update: (slice, old) => {
         if (serviceOf(slice) !== serviceOf(old)) this.dropSlice(old);
-        this.putSlice(slice);
+        this.putSlice(slice, old);
       },
       delete: (slice) => this.dropSlice(slice),
     });
@@ -105,8 +111,13 @@ export class Proxier {
         continue;
       }
       this.isBusy = true;
+      const { arrivals } = this;
+      this.arrivals = [];
       try {
         await this.sync();
+        for (const { podUID, service, since } of arrivals) {
+          this.options.traces?.note({ podUID }, 'kernel rules', nameOf(service), since);
+        }
         this.markSynced();
         retryMs = 0;
       } catch (error) {
@@ -186,9 +197,13 @@ export class Proxier {
     this.wake();
   }
 
-  private putSlice(slice: EndpointSlice): void {
+  private putSlice(slice: EndpointSlice, old: EndpointSlice | undefined): void {
     const service = serviceOf(slice);
     if (service === undefined) return;
+    const since = this.options.clock.monotonic();
+    if (this.options.traces) {
+      for (const podUID of newlyReady(slice, old)) this.arrivals.push({ podUID, service, since });
+    }
     let slices = this.slicesOf.get(service);
     if (!slices) {
       slices = new Map();

@@ -84,7 +84,10 @@ export class SimAgent {
     this.connection = new FaultyClient({ client: this.client, clock, latencyMs: options.apiLatencyMs, emit });
     this.ownClient = process.gate(this.connection.client);
     const { ownClient: client, logger } = this;
-    startControllers({ client, nodeName: options.nodes[0]!.name, clock, logger }, this.controllers);
+    startControllers(
+      { client, nodeName: options.nodes[0]!.name, clock, logger, traces: this.traces },
+      this.controllers,
+    );
     for (const node of options.nodes) void this.startKubelet(node);
   }
 

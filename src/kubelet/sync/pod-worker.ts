@@ -259,8 +259,11 @@ export class PodWorker {
     const { traces } = this.parts;
     const subject = this.subjectOf(c);
     const end = Math.min(traces.monotonicOf(c.finishedAt), this.parts.clock.monotonic());
+    // It ran in the section before the one that its end begins.
+    if (c.startedAt > 0) {
+      traces.note(subject, 'running', undefined, Math.min(end, traces.monotonicOf(c.startedAt)), end);
+    }
     if (this.stageNow === 'syncing' && !this.isInit(c.name)) traces.interrupted(subject, end);
-    if (c.startedAt > 0) traces.note(subject, 'running', undefined, traces.monotonicOf(c.startedAt), end);
     traces.note(subject, 'exit seen', `exit code ${c.exitCode}`, end);
   }
 

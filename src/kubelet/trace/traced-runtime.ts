@@ -33,7 +33,12 @@ export function tracedRuntime(runtime: RuntimeService, traces: PodTraces): Runti
     containerStatus: (id, options) => ofId(id, 'ContainerStatus', () => runtime.containerStatus(id, options)),
     stopContainer: (id, timeoutSeconds, options) =>
       ofId(id, 'StopContainer', () => runtime.stopContainer(id, timeoutSeconds, options)),
-    removeContainer: (id, options) => ofId(id, 'RemoveContainer', () => runtime.removeContainer(id, options)),
+    removeContainer(id, options) {
+      // Long after what else was done with it.
+      const { podUID, container } = traces.subjectOf(id) ?? {};
+      const call = () => runtime.removeContainer(id, options);
+      return traces.measure(podUID === undefined ? undefined : { podUID }, 'RemoveContainer', call, container);
+    },
     podSandboxStatus: (id, options) => ofId(id, 'PodSandboxStatus', () => runtime.podSandboxStatus(id, options)),
     stopPodSandbox: (id, options) => ofId(id, 'StopPodSandbox', () => runtime.stopPodSandbox(id, options)),
   };
