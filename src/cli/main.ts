@@ -34,6 +34,7 @@ const program = addServerOptions(new Command('kubelette'))
       '  kubelette simulate pod.yaml     what it will do, and when, without running it\n' +
       '  kubelette up --detach           a node in the background; then use kubectl\n' +
       '  kubelette describe pod webapl   why it is not ready\n' +
+      '  kubelette trace webapl          where the time went when it started\n' +
       '  kubelette doctor                what this machine lacks, and how to mend it',
   );
 

@@ -145,11 +145,15 @@ export class PodTraces {
     return result;
   }
 
-  /** Records what is over. @param start monotonic ms; by default now, for an instant. @param end by default now */
+  /**
+   * Records what is over. What began before the section did belongs to none.
+   * @param start monotonic ms; by default now, for an instant. @param end by default now
+   */
   note(subject: TraceSubject | undefined, name: string, detail?: string, start?: number, end?: number): void {
     const section = this.current(subject);
     if (!section || !subject) return;
     const now = this.clock.monotonic();
+    if (start !== undefined && start < section.start) return;
     push(section, { subject, name, detail, start: start ?? now, end: end ?? now, error: undefined });
   }
 

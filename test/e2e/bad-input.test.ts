@@ -94,6 +94,7 @@ describe.concurrent('manifests', () => {
       ['exec', 'nobody', '--', 'true'],
       ['delete', 'pod', 'nobody'],
       ['describe', 'pod', 'nobody'],
+      ['trace', 'nobody'],
     ]) {
       expectRefusal(await node.current.kubeletteResult(words), 'pods "nobody" not found');
     }

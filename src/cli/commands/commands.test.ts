@@ -12,6 +12,7 @@ import { registerDescribe } from './describe.ts';
 import { registerExec } from './exec.ts';
 import { registerGet } from './get.ts';
 import { registerLogs } from './logs.ts';
+import { registerTrace } from './trace.ts';
 
 let context: FakeContext;
 let kube: FakeKubeClient;
@@ -25,7 +26,8 @@ beforeEach(() => {
 /** Runs a command line as the program would; resolves when the command has ended. */
 async function kubelette(line: string): Promise<void> {
   const program = addServerOptions(new Command('kubelette')).exitOverride();
-  for (const register of [registerGet, registerLogs, registerExec, registerDelete, registerApply, registerDescribe]) {
+  const all = [registerGet, registerLogs, registerExec, registerDelete, registerApply, registerDescribe, registerTrace];
+  for (const register of all) {
     register(program, context);
   }
   for (const command of program.commands)
@@ -363,4 +365,38 @@ test('describe begins with the reason', async () => {
   expect(context.out().split('\n')[0]).toBe('Not ready: no node has taken the pod.');
   expect(context.out()).toContain('\nName:             web\n');
   await expect(kubelette('describe node n')).rejects.toThrow('describe knows pods only');
+});
+
+test('trace draws what the kubelet tells, or prints it for programs', async () => {
+  await kube.create(PODS, pod('web'));
+  const section = { number: 0, cause: 'start', startedAt: 0, droppedSpans: 0, spans: [] };
+  const spans = [{ id: 1, name: 'pod start', startMs: 0, durationMs: 7 }];
+  const trace = { namespace: 'default', name: 'web', uid: 'u', sections: [{ ...section, spans }] };
+  context.answer = () => trace;
+  await kubelette('trace web');
+  expect(context.requests[0]?.path).toBe('/api/v1/nodes/n/proxy/traces/default/web');
+  expect(context.out()).toMatch(/^pod default\/web: start at 1970.*\n\nms .*\npod start +0\.0 +7\.0 +█+\n$/);
+  const drawn = context.out().length;
+  await kubelette('trace pod/web -o json');
+  expect(JSON.parse(context.out().slice(drawn))).toEqual(trace);
+  const json = context.out().length;
+  await kubelette('trace web -o otlp');
+  expect(JSON.parse(context.out().slice(json))).toHaveProperty('resourceSpans');
+});
+
+test('trace says why there is none', async () => {
+  await kube.create(PODS, pod('web'));
+  await kube.create(
+    PODS,
+    pod('homeless', (p) => {
+      delete p.spec!.nodeName;
+    }),
+  );
+  await expect(kubelette('trace nobody')).rejects.toThrow('pods "nobody" not found');
+  await expect(kubelette('trace homeless')).rejects.toThrow('pod default/homeless has no node yet');
+  await expect(kubelette('trace web')).rejects.toThrow('the kubelet of node n does not tell the trace');
+  context.answer = () => ({ sections: [] });
+  await expect(kubelette('trace web')).rejects.toThrow('no trace of pod default/web is kept');
+  await expect(kubelette('trace web -o yaml')).rejects.toThrow();
+  expect(context.err()).toContain("argument 'yaml' is invalid. Allowed choices are json, otlp.");
 });

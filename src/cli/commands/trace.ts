@@ -44,21 +44,20 @@ export function registerTrace(program: Command, context: CliContext): void {
       const client = await context.client(server);
       const pod = await client.get(PODS, { name, namespace: server.namespace });
       const trace = await podTraceOf(context, server, pod);
+      const print = (text: string): void => void context.stdout.write(`${text}\n`);
       if (options.otlpEndpoint !== undefined || options.output === 'otlp') {
         const { otlpTrace } = await import('../view/otlp-trace.ts');
         const request = otlpTrace(trace, context.clock.now());
-        if (options.otlpEndpoint === undefined)
-          return void context.stdout.write(`${JSON.stringify(request, null, 2)}\n`);
+        if (options.otlpEndpoint === undefined) return print(JSON.stringify(request, null, 2));
         const { sendTraces } = await import('../send-traces.ts');
         await sendTraces(options.otlpEndpoint, request, context.clock);
         const spans = trace.sections.reduce((sum, section) => sum + section.spans.length, 0);
-        context.stdout.write(`${spans} spans of pod/${name} sent to ${options.otlpEndpoint}\n`);
-        return;
+        return print(`${spans} spans of pod/${name} sent to ${options.otlpEndpoint}`);
       }
-      if (options.output === 'json') return void context.stdout.write(`${JSON.stringify(trace, null, 2)}\n`);
+      if (options.output === 'json') return print(JSON.stringify(trace, null, 2));
       const { renderTrace } = await import('../view/render-trace.ts');
       const { styleOf } = await import('../view/style.ts');
       const width = context.stdout.columns ?? DEFAULT_WIDTH;
-      context.stdout.write(`${renderTrace(trace, width, styleOf(context.color)).join('\n')}\n`);
+      print(renderTrace(trace, width, styleOf(context.color)).join('\n'));
     });
 }

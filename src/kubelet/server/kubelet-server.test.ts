@@ -12,6 +12,7 @@ import { CriError } from '../../cri/cri-error.ts';
 import type { RuntimeService } from '../../cri/runtime-service.ts';
 import { SystemClock } from '../../lib/clock.ts';
 import { silentLogger } from '../../lib/logger.ts';
+import { PodTraces } from '../../lib/pod-traces.ts';
 import type { PodLookup, ProbeManager, ProbeRecord } from '../ports.ts';
 import type { ContainerRuntimeStatus } from '../runtime-status.ts';
 import { startKubeletServer } from './kubelet-server.ts';
@@ -32,6 +33,7 @@ let dir: string;
 /** By `name` or `name/previous`. */
 const instances = new Map<string, Partial<ContainerRuntimeStatus>>();
 const keptLogs = new Map<string, string>();
+const traces = new PodTraces(clock);
 let runtime: Partial<RuntimeService>;
 
 beforeAll(async () => {
@@ -53,7 +55,7 @@ beforeAll(async () => {
     lookup,
     runtime: new Proxy({} as RuntimeService, { get: (_target, name) => runtime[name as keyof RuntimeService] }),
     probes: { records: () => [record] } as unknown as ProbeManager,
-    traces: { sections: () => undefined },
+    traces,
     pulls: { ask: () => ({ doneBytes: 1, totalBytes: 2 }) },
     tls: { ...authority.issueServer('node', ['127.0.0.1'], clock.now()), clientCA: ca },
     port: 0,
@@ -129,6 +131,14 @@ describe('the kubelet API', () => {
   it('shows the records of the probes', async () => {
     expect(JSON.parse((await get('/probes/ns/p')).body)).toEqual([record]);
     expect(await get('/probes/ns/none')).toEqual({ status: 404, body: 'pod "none" does not exist' });
+  });
+
+  it('shows where the time went', async () => {
+    const empty = { namespace: 'ns', name: 'p', uid: 'u', sections: [] };
+    expect(JSON.parse((await get('/traces/ns/p')).body)).toEqual(empty);
+    traces.created('u', clock.monotonic());
+    expect(JSON.parse((await get('/traces/ns/p')).body)).toMatchObject({ ...empty, sections: [{ cause: 'start' }] });
+    expect(await get('/traces/ns/none')).toEqual({ status: 404, body: 'pod "none" does not exist' });
   });
 
   it('knows nothing else', async () => {
