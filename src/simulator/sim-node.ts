@@ -45,6 +45,8 @@ interface Running {
   readonly script: ContainerScript;
   /** Monotonic ms. */
   readonly startedAt: number;
+  /** Until when (monotonic ms) commands of probes run in it. */
+  readonly checks: Map<ProbeType, number>;
 }
 
 export interface SimNodeOptions {
@@ -142,9 +144,11 @@ export class SimNode {
     return found !== undefined;
   }
 
-  /** All processes of the machine end at once. */
+  /** All processes of the machine end at once, the runtime's with what it was about to do. */
   cutPower(): void {
+    this.runtime.disconnect();
     for (const { sandboxId } of this.sandboxes.values()) this.runtime.killSandbox(sandboxId);
+    this.runtime.reconnect();
   }
 
   breakCalls(fault: BreakCalls): void {
@@ -236,6 +240,8 @@ export class SimNode {
     const probe = this.probeOf(ref, command);
     if (probe) {
       const { answer, afterMs } = this.ask(ref.containerId, probe);
+      const until = answer === 'hang' ? Number.POSITIVE_INFINITY : this.options.clock.monotonic() + afterMs;
+      this.running.get(ref.containerId)?.checks.set(probe, until);
       if (answer === 'hang') return { afterMs: Number.MAX_SAFE_INTEGER };
       if (answer === 'error') return { error: `failed to exec in container: ${command.join(' ')}: not found` };
       return { afterMs, exitCode: answer === 'success' ? 0 : 1 };
@@ -283,13 +289,22 @@ export class SimNode {
         if (fact.what === 'containerStarted') {
           const started = (this.starts.get(`${ref.pod}/${ref.container}`) ?? 1) - 1;
           const script = scriptOf(scenario, ref.pod, ref.container, started);
-          this.running.set(ref.containerId, { ref, script, startedAt: clock.monotonic() });
+          this.running.set(ref.containerId, { ref, script, startedAt: clock.monotonic(), checks: new Map() });
         }
-        if (fact.what === 'containerExited') this.running.delete(ref.containerId);
+        if (fact.what === 'containerExited') this.endChecks(ref);
         if (fact.what === 'containerRemoved') this.containers.delete(ref.containerId);
         emit({ ...fact, ...ref });
       }
     }
+  }
+
+  /** The commands of probes die with their container. */
+  private endChecks(ref: ContainerRef): void {
+    const now = this.options.clock.monotonic();
+    for (const [probe, until] of this.running.get(ref.containerId)?.checks ?? []) {
+      if (until >= now) this.options.emit({ what: 'probed', ...ref, probe, outcome: 'failure' });
+    }
+    this.running.delete(ref.containerId);
   }
 }
 

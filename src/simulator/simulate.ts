@@ -48,6 +48,9 @@ export interface Trace {
 }
 
 const RETRY_MS = 200;
+/** More calls than these in one moment are no work any more, but a circle. */
+const STEPS_AT_ONCE = 5000;
+const STEPS_AT_ONCE_PER_OBJECT = 500;
 
 /**
  * Runs the production API server, controllers and kubelet on virtual time, on simulated machines, through what the scenario tells.
@@ -118,7 +121,7 @@ class SimWorld implements WorldView {
     for (const object of objects) void this.create(object);
     await this.clock.runUntil(scenario.durationMs);
     for (const checker of this.options.checkers ?? []) {
-      checker.end?.((message) => this.violate(checker, message), this);
+      checker.end?.((message) => this.violate(checker.name, message), this);
     }
     this.isOver = true;
     this.agent?.process.kill();
@@ -142,7 +145,7 @@ class SimWorld implements WorldView {
     }
     this.options.onFact?.(fact);
     for (const checker of this.options.checkers ?? []) {
-      checker.on?.(fact, (message) => this.violate(checker, message), this);
+      checker.on?.(fact, (message) => this.violate(checker.name, message), this);
     }
   }
 
@@ -154,15 +157,20 @@ class SimWorld implements WorldView {
   }
 
   /** @internal */
-  violate(checker: Checker, message: string): void {
-    this.violations.push({ checker: checker.name, atMs: this.nowMs, message });
+  violate(checker: string, message: string): void {
+    this.violations.push({ checker, atMs: this.nowMs, message });
   }
 
   // --- our process
 
   private startAgent(): void {
     if (this.agent?.process.alive || this.isOver || this.nowMs < this.darkUntil) return;
-    const process = new SimProcess(this.clock, () => this.emit({ what: 'agentDied' }));
+    const process = new SimProcess({
+      clock: this.clock,
+      onDeath: (at) => this.emit({ what: 'agentDied', at }),
+      stepsAtOnce: STEPS_AT_ONCE + STEPS_AT_ONCE_PER_OBJECT * this.options.objects.length,
+      onStandstill: (at) => this.violate('standstill', `the agent goes round and round while no time passes, ${at}`),
+    });
     this.emit({ what: 'agentStarted' });
     const { maxApiLatencyMs = 0 } = this.options;
     try {
