@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { startTestServer } from '../../test/start-test-server.ts';
 import { ENDPOINTSLICES, SERVICES } from '../api/resources.ts';
 import { FakeKubeClient } from '../client/fake-kube-client.ts';
 import { FakeClock } from '../lib/fake-clock.ts';
@@ -22,4 +23,14 @@ test('is made once, left alone while it fits, and made anew for another address'
     { metadata: { name: 'kube-dns', namespace: 'kube-system' }, spec: { clusterIP: '10.97.0.10' } },
   ]);
   expect(client.all(ENDPOINTSLICES)).toMatchObject([{ endpoints: [{ addresses: ['10.97.0.10'] }] }]);
+});
+
+test('is made once on our API server too, which refuses an address that is taken before it looks at the name', async () => {
+  const server = await startTestServer();
+  try {
+    await announceDns(server.client, '10.96.0.10');
+    await announceDns(server.client, '10.96.0.10');
+  } finally {
+    await server.close();
+  }
 });

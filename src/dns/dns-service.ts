@@ -53,13 +53,13 @@ async function ensure<T extends KubeObject>(
   wanted: T,
   fits: (object: T) => boolean,
 ): Promise<void> {
-  try {
-    await client.create(resource, wanted);
-  } catch (error) {
-    if (!hasReason(error, 'AlreadyExists')) throw error;
-    if (fits(await client.get(resource, KEY))) return;
-    // A cluster IP cannot be changed.
-    await client.delete(resource, KEY);
-    await client.create(resource, wanted);
-  }
+  // Asked first, since an address that is taken is refused before a name that is.
+  const found = await client.get(resource, KEY).catch((error: unknown) => {
+    if (!hasReason(error, 'NotFound')) throw error;
+    return undefined;
+  });
+  if (found && fits(found)) return;
+  // A cluster IP cannot be changed.
+  if (found) await client.delete(resource, KEY);
+  await client.create(resource, wanted);
 }
