@@ -73,6 +73,8 @@ export class SimNode {
     logs: new Set(),
     hostPorts: new Set(),
   };
+  /** Nothing new can be written. */
+  isDiskFull = false;
   private readonly options: SimNodeOptions;
   private readonly sandboxes = new Map<string, SandboxRef>();
   private readonly containers = new Map<string, ContainerRef>();
@@ -83,6 +85,8 @@ export class SimNode {
   private readonly broken: { readonly fault: BreakCalls; left: number }[] = [];
   private eventFault: EventFault | undefined;
   private lastEventAt = 0;
+  /** When the latest of the events comes that are late. */
+  private latestEventAt = 0;
 
   constructor(options: SimNodeOptions) {
     this.options = options;
@@ -168,6 +172,13 @@ export class SimNode {
     return from + Math.floor(this.options.random.float() * (to - from + 1));
   }
 
+  /** For files of a pod. @throws when the disk is full */
+  useDisk(): void {
+    if (!this.isDiskFull) return;
+    this.options.emit({ what: 'fault', name: 'disk refuses files of a pod' });
+    throw new Error('ENOSPC: no space left on device');
+  }
+
   // --- what the runtime asks
 
   private fate(method: FakeMethod, target: string): CallFate {
@@ -223,7 +234,11 @@ export class SimNode {
     if (this.eventFault === undefined || event.type === 'resync') return [usual];
     this.options.emit({ what: 'fault', name: `event ${this.eventFault}` });
     if (this.eventFault === 'lose') return [];
-    return this.eventFault === 'double' ? [usual, this.draw([0, 500])] : [this.draw([50, 3000])];
+    if (this.eventFault === 'double') return [usual, this.draw([0, 500])];
+    const late = this.draw([50, 3000]);
+    if (now + late < this.latestEventAt) this.options.emit({ what: 'fault', name: 'event overtake' });
+    this.latestEventAt = Math.max(this.latestEventAt, now + late);
+    return [late];
   }
 
   private behave(containerId: string): FakeBehaviour {

@@ -20,6 +20,8 @@ export class SimProcess {
   private readonly timers = new Set<Timer>();
   private readonly death = new AbortController();
   private deathStep = Number.POSITIVE_INFINITY;
+  /** The name of the step at which it dies. */
+  private deathPlace: string | undefined;
   private step = 0;
   /** Steps since time passed last. */
   private stepsNow = 0;
@@ -58,6 +60,11 @@ export class SimProcess {
   /** Dies at a later step: each call begins with one and ends with one. */
   dieAfter(steps: number): void {
     this.deathStep = this.step + steps;
+  }
+
+  /** Dies at the next step that is called so: `before` or `after` the name of a call. */
+  dieAt(place: string): void {
+    this.deathPlace = place;
   }
 
   /** The port as this process uses it: methods that return promises or async iterables, and nothing else. */
@@ -112,7 +119,7 @@ export class SimProcess {
     if (++this.stepsNow > stepsAtOnce) {
       onStandstill?.(at);
       this.kill(at);
-    } else if (++this.step >= this.deathStep) this.kill(at);
+    } else if (++this.step >= this.deathStep || at === this.deathPlace) this.kill(at);
     return !this.alive;
   }
 

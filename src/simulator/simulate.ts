@@ -77,7 +77,7 @@ class SimWorld implements WorldView {
   private readonly options: SimulateOptions;
   private readonly clock = new SimClock();
   private readonly random: SeededRandom;
-  private readonly disk = new SimDisk();
+  private readonly disk = new SimDisk(() => this.emit({ what: 'fault', name: 'disk refuses a write' }));
   private readonly facts: Fact[] = [];
   private readonly violations: Violation[] = [];
   private readonly hash = createHash('sha256');
@@ -192,19 +192,14 @@ class SimWorld implements WorldView {
     }
   }
 
-  private killAgent(downMs: number, afterSteps: number | undefined): void {
+  private killAgent({ downMs, afterSteps, at }: Extract<Action, { do: 'killAgent' }>): void {
     const process = this.agent?.process;
     if (!process?.alive) return;
-    const die = (): void => {
-      process.kill();
-      this.clock.setTimer(downMs, () => this.startAgent());
-    };
-    if (afterSteps === undefined) {
-      die();
-      return;
-    }
-    process.deathSignal.addEventListener('abort', die, { once: true });
-    process.dieAfter(afterSteps);
+    const startAgain = (): void => void this.clock.setTimer(downMs, () => this.startAgent());
+    process.deathSignal.addEventListener('abort', startAgain, { once: true });
+    if (afterSteps !== undefined) process.dieAfter(afterSteps);
+    else if (at !== undefined) process.dieAt(at);
+    else process.kill();
   }
 
   // --- what happens
@@ -221,11 +216,11 @@ class SimWorld implements WorldView {
         for (const node of this.nodes) node.exit(action.pod, action.container, action.exitCode, action.oom);
         return;
       case 'killSandbox':
-        this.emit({ what: 'fault', name: 'killSandbox' });
+        this.emit({ what: 'fault', name: 'sandbox killed' });
         for (const node of this.nodes) node.killSandbox(action.pod);
         return;
       case 'killAgent':
-        this.killAgent(action.downMs, action.afterSteps);
+        this.killAgent(action);
         return;
       case 'cutPower': {
         this.agent?.process.kill();
@@ -262,12 +257,8 @@ class SimWorld implements WorldView {
         this.emit({ what: 'wallJumped', ms: action.ms });
         return;
       case 'fillDisk':
-        this.disk.full = true;
-        this.emit({ what: 'diskFull' });
-        this.clock.setTimer(action.forMs, () => {
-          this.disk.full = false;
-          this.emit({ what: 'diskFreed' });
-        });
+        this.fillDisk(true);
+        this.clock.setTimer(action.forMs, () => this.fillDisk(false));
         return;
       case 'breakWatches':
         this.agent?.connection.breakWatches(action.how);
@@ -280,6 +271,12 @@ class SimWorld implements WorldView {
         this.agent?.connection.breakWrites(action.how, action.count);
         return;
     }
+  }
+
+  private fillDisk(isFull: boolean): void {
+    this.disk.full = isFull;
+    for (const node of this.nodes) node.isDiskFull = isFull;
+    this.emit({ what: isFull ? 'diskFull' : 'diskFreed' });
   }
 
   // --- users
