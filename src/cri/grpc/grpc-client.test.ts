@@ -260,6 +260,16 @@ it('cancels a stream when it is left, and when the signal aborts', async () => {
   expect(closed).toEqual([8, 8]);
 });
 
+it('a connection that lingers is like any other', async () => {
+  const lingering = new GrpcClient({ socketPath: server.socketPath, clock: new FakeClock(), lingers: true });
+  try {
+    for (let i = 0; i < 3; i++) expect(await lingering.unary(RPC, ask)).toMatchObject({ runtimeName: 'name' });
+    expect(server.connections).toBe(1);
+  } finally {
+    lingering.close();
+  }
+});
+
 /** A process that makes a call over a connection that lingers, and ends it properly when its standard input ends. */
 const CALLER = `
 import { SystemClock } from ${JSON.stringify(new URL('../../lib/clock.ts', import.meta.url).href)};

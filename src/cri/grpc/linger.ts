@@ -13,9 +13,12 @@ const WAIT = `read -r _ || sleep ${LINGER_SECONDS}`;
  * @returns lets go of it
  */
 export function lingerOn(socket: Socket, what: string): () => void {
+  // By its number, since Node stops reading from a stream that a child gets.
+  const fd = (socket as Socket & { readonly _handle?: { readonly fd?: number } })._handle?.fd;
+  if (fd === undefined || fd < 0) return () => {};
   // Not as one of the first three descriptors: those would be made blocking, for us as well.
   const child = spawn('sh', ['-c', WAIT, 'kubelette-lingers', what], {
-    stdio: ['pipe', 'ignore', 'ignore', socket],
+    stdio: ['pipe', 'ignore', 'ignore', fd],
     detached: true,
   });
   const { stdin } = child;
