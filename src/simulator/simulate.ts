@@ -61,6 +61,11 @@ export async function simulate(options: SimulateOptions): Promise<Trace> {
   return world.run();
 }
 
+/** What the node number `index` (from 0) of so many is called. */
+export function simNodeName(index: number, count: number): string {
+  return count === 1 ? 'node' : `node-${String(index).padStart(4, '0')}`;
+}
+
 /** The world as checkers may look at it. */
 export interface WorldView {
   readonly scenario: Scenario;
@@ -96,7 +101,7 @@ class SimWorld implements WorldView {
     this.random = new SeededRandom(options.seed);
     const count = options.nodeCount ?? 1;
     this.nodes = Array.from({ length: count }, (_, i) => {
-      const name = count === 1 ? 'node' : `node-${String(i).padStart(4, '0')}`;
+      const name = simNodeName(i, count);
       return new SimNode({
         name,
         ip: `192.0.2.${(i % 254) + 1}`,

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
 
 /** Longer than any call takes that starts something. */
@@ -16,11 +16,17 @@ export function lingerOn(socket: Socket, what: string): () => void {
   // By its number, since Node stops reading from a stream that a child gets.
   const fd = (socket as Socket & { readonly _handle?: { readonly fd?: number } })._handle?.fd;
   if (fd === undefined || fd < 0) return () => {};
-  // Not as one of the first three descriptors: those would be made blocking, for us as well.
-  const child = spawn('sh', ['-c', WAIT, 'kubelette-lingers', what], {
-    stdio: ['pipe', 'ignore', 'ignore', fd],
-    detached: true,
-  });
+  let child: ChildProcess;
+  try {
+    child = spawn('sh', ['-c', WAIT, 'kubelette-lingers', what], {
+      // Not as one of the first three descriptors: those would be made blocking, for us as well.
+      stdio: ['pipe', 'ignore', 'ignore', fd],
+      detached: true,
+    });
+  } catch {
+    // The connection broke just now.
+    return () => {};
+  }
   const { stdin } = child;
   // Without it everything works as well, but for that.
   child.on('error', () => {});
