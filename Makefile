@@ -7,7 +7,7 @@ VITEST := vitest run --reporter=default --reporter=json
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup setup-node setup-browser build check test unit sim sim-long sim-mutants e2e demo up down bench bench-quick bench-services generate clean
+.PHONY: help setup setup-node setup-browser build check test unit sim sim-long sim-mutants crash e2e demo up down bench bench-quick bench-services generate clean
 
 help: ## what can be made
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## /\1\t/' | expand -t 12
@@ -35,6 +35,9 @@ sim-long: setup-node ## 100,000 of them
 
 sim-mutants: setup-node ## brings bugs back on purpose: the simulator must find each
 	@node scripts/sim-mutants.ts
+
+crash: setup build ## kill -9 of the agent, containerd and shims, at 240 random moments of pods' lives; needs root
+	@KUBELETTE_CRASHES=full vitest run --project e2e test/e2e/crashes.test.ts
 
 setup-browser:
 	@scripts/setup --browser

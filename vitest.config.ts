@@ -8,7 +8,12 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
-          include: ['src/**/*.test.ts', 'test/unit/**/*.test.ts', 'test/stand-ins/**/*.test.ts'],
+          include: [
+            'src/**/*.test.ts',
+            'test/unit/**/*.test.ts',
+            'test/sim/**/*.test.ts',
+            'test/stand-ins/**/*.test.ts',
+          ],
           exclude: ['src/**/*.real.test.ts'],
           pool: 'threads',
           isolate: false,

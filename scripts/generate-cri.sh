@@ -5,4 +5,4 @@ cd "$(dirname "$0")/.."
 rm -rf src/cri/generated && mkdir -p src/cri/generated
 protoc --plugin=node_modules/.bin/protoc-gen-ts_proto --ts_proto_out=src/cri/generated -I src/cri/proto \
   --ts_proto_opt=forceLong=bigint,enumsAsLiterals=true,importSuffix=.ts,outputServices=false,outputJsonMethods=false,unrecognizedEnum=false,esModuleInterop=true,outputTypeAnnotations=false,useOptionals=none \
-  cri.proto containerd-events.proto containerd-content.proto
+  cri.proto containerd-events.proto containerd-content.proto containerd-tasks.proto

@@ -199,7 +199,7 @@ async function startRuntime(
     endpoint = containerd.endpoint;
     started.defer(() => containerd.detach());
   }
-  const connection = connectRuntime({ endpoint, clock, logger });
+  const connection = connectRuntime({ endpoint, clock, logger, lingers: true });
   started.defer(() => connection.close());
   if (options.runtimeEndpoint !== undefined) {
     try {

@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { startTestServer, type TestServer } from '../../test/start-test-server.ts';
 import type { Node, Pod } from '../api/generated/types.ts';
-import { EVENTS, NODES, PODS } from '../api/resources.ts';
+import { EVENTS, type KubeObject, NODES, PODS, type Resource } from '../api/resources.ts';
+import type { KubeClient, WatchOptions } from '../client/kube-client.ts';
 import { silentLogger } from '../lib/logger.ts';
 import { Scheduler } from './scheduler.ts';
 
@@ -57,6 +58,23 @@ test('a pod that fits nowhere says why once, and is placed when a node comes', a
   const placed = await read('p');
   expect(placed.spec.nodeName).toBe('n1');
   expect(placed.status?.conditions?.map(({ type, status }) => `${type} ${status}`)).toEqual(['PodScheduled True']);
+});
+
+test('a pod that fits nowhere says why once, also while the watch is behind', async () => {
+  const { client, clock } = server;
+  const behind: KubeClient = Object.assign(Object.create(client) as KubeClient, {
+    async *watch<T extends KubeObject>(resource: Resource<T>, options: WatchOptions) {
+      for await (const event of client.watch(resource, options)) if (event.type !== 'MODIFIED') yield event;
+    },
+  });
+  abort.abort();
+  await running;
+  abort = new AbortController();
+  running = new Scheduler({ client: behind, clock, logger: silentLogger }).run(abort.signal);
+  await client.create(PODS, pod('p'));
+  await settle();
+  await settle();
+  expect(await events()).toEqual(['Warning FailedScheduling default-scheduler no nodes available to schedule pods']);
 });
 
 test('a pod that chose its node itself is left alone', async () => {

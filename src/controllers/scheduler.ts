@@ -32,6 +32,8 @@ export class Scheduler {
   private readonly busy = new Set<string>();
   /** Pods that got a node which the informer has not seen yet, by UID. */
   private readonly assumed = new Map<string, Pod>();
+  /** Why pods fit nowhere, as they were told last, which the informer may not have seen yet; by UID. */
+  private readonly told = new Map<string, string>();
   private eventSerial = 0;
   private signal: AbortSignal | undefined;
 
@@ -59,6 +61,7 @@ export class Scheduler {
       },
       delete: (pod) => {
         this.assumed.delete(pod.metadata.uid!);
+        this.told.delete(pod.metadata.uid!);
         all();
       },
     });
@@ -70,12 +73,8 @@ export class Scheduler {
     if (pod.spec.nodeName || deletionTimestamp || isFinished(pod) || this.busy.has(uid)) return;
     const placed = [...this.pods.list().filter(({ spec }) => spec.nodeName), ...this.assumed.values()];
     const placement = chooseNode(pod, this.nodes.list(), placed);
-    if (
-      'unschedulable' in placement &&
-      getCondition(pod.status?.conditions, 'PodScheduled')?.message === placement.unschedulable
-    ) {
-      return;
-    }
+    const told = this.told.get(uid) ?? getCondition(pod.status?.conditions, 'PodScheduled')?.message;
+    if ('unschedulable' in placement && told === placement.unschedulable) return;
     this.busy.add(uid);
     if ('node' in placement) this.assumed.set(uid, { ...pod, spec: { ...pod.spec, nodeName: placement.node } });
     void this.attempt(pod, placement).then((settled) => {
@@ -111,7 +110,7 @@ export class Scheduler {
 
   private async report(pod: Pod, message: string): Promise<void> {
     const { client, clock } = this.options;
-    const { name = '', namespace } = pod.metadata;
+    const { name = '', namespace, uid = '' } = pod.metadata;
     const condition = {
       type: 'PodScheduled',
       status: 'False',
@@ -127,6 +126,7 @@ export class Scheduler {
       { status: { conditions: [condition] } },
       { subresource: 'status' },
     );
+    if (this.pods.get(name, namespace)?.metadata.uid === uid) this.told.set(uid, message);
     await this.record(pod, 'Warning', 'FailedScheduling', message, 'Scheduling');
   }
 

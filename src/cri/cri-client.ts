@@ -6,6 +6,7 @@ import { CriError } from './cri-error.ts';
 import * as cri from './generated/cri.ts';
 import type { Codec, Rpc } from './grpc/codec.ts';
 import { GrpcClient } from './grpc/grpc-client.ts';
+import { deleteTask, isTaskLost } from './lost-task.ts';
 import { type PullProgress, watchContent } from './pull-progress.ts';
 import { runtimeEvents } from './runtime-events.ts';
 import type { CallOptions, ExecSyncResult, ImageService, RuntimeEvent, RuntimeService } from './runtime-service.ts';
@@ -27,17 +28,20 @@ export interface RuntimeConnection {
  * The ports RuntimeService and ImageService over CRI v1. Connects with the first call, and again whenever the connection broke:
  * a call fails at once, with UNAVAILABLE, while the runtime is away.
  * @param endpoint `unix:///run/containerd/containerd.sock`, or only the path
+ * @param lingers whether calls under way are carried out even if our process is killed. Default: no
  */
 export function connectRuntime({
   endpoint,
   clock,
   logger,
+  lingers = false,
 }: {
   endpoint: string;
   clock: Clock;
   logger: Logger;
+  lingers?: boolean;
 }): RuntimeConnection {
-  const grpc = new GrpcClient({ socketPath: socketPathOf(endpoint), clock });
+  const grpc = new GrpcClient({ socketPath: socketPathOf(endpoint), clock, lingers });
   return {
     runtime: new CriRuntimeService(grpc, clock, logger),
     images: new CriImageService(grpc),
@@ -175,8 +179,16 @@ class CriRuntimeService implements RuntimeService {
     return goneIsFine(this.grpc.unary(RPC.stopContainer, request, withTimeout(options, timeoutMs)));
   }
 
-  removeContainer(containerId: string, options?: CallOptions): Promise<void> {
-    return goneIsFine(this.grpc.unary(RPC.removeContainer, { containerId }, withTimeout(options, CALL_TIMEOUT_MS)));
+  async removeContainer(containerId: string, options?: CallOptions): Promise<void> {
+    const given = withTimeout(options, CALL_TIMEOUT_MS);
+    const remove = (): Promise<void> => goneIsFine(this.grpc.unary(RPC.removeContainer, { containerId }, given));
+    try {
+      await remove();
+    } catch (error) {
+      if (!isTaskLost(error)) throw error;
+      await deleteTask(this.grpc, containerId, given);
+      await remove();
+    }
   }
 
   async listContainers(filter?: Partial<cri.ContainerFilter>, options?: CallOptions): Promise<cri.Container[]> {

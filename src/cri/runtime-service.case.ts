@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { CriError } from './cri-error.ts';
 import {
   type ContainerConfig,
   ContainerConfig as ContainerConfigMessage,
@@ -264,6 +265,22 @@ export function runtimeServiceCases(name: string, setUp: () => Promise<RuntimeSu
         await expect(runtime.containerStatus(id)).rejects.toMatchObject({ code: 'NOT_FOUND' });
       });
 
+      it('removes what is left of a start that was given up, at whatever moment', async () => {
+        const giveUp = async (attempt: number): Promise<void> => {
+          const id = await runtime.createContainer(pod.id, containerConfig('runs', attempt), pod.config);
+          const caller = new AbortController();
+          const start = runtime.startContainer(id, { signal: caller.signal }).catch(() => {});
+          await subject.pass(6 * attempt);
+          caller.abort();
+          await start;
+          // The runtime takes a moment to notice.
+          const remove = (): Promise<boolean> => runtime.removeContainer(id).then(() => true, isStarting);
+          for (let i = 0; i < 100 && !(await passing(remove())); i++) await subject.pass(50);
+          expect(await runtime.listContainers({ id })).toEqual([]);
+        };
+        await Promise.all(Array.from({ length: 16 }, (_, attempt) => giveUp(attempt)));
+      });
+
       it('reports an exit: the event with its code, then the status', async () => {
         const events = listen();
         await events.until((e) => e.type === 'resync');
@@ -427,4 +444,10 @@ export function runtimeServiceCases(name: string, setUp: () => Promise<RuntimeSu
       });
     });
   });
+}
+
+/** @returns false: not yet @throws the error when it is another one */
+function isStarting(error: unknown): false {
+  if (error instanceof CriError && error.message.includes("is in starting state, can't be removed")) return false;
+  throw error;
 }

@@ -231,7 +231,11 @@ export class Kubelet implements PodLookup {
     if (!worker?.gone || !worker.done) return;
     this.workers.delete(podUID);
     this.options.traces.forget(podUID);
-    this.cleanUpOrphan(podUID);
+    // It may be ours after all: a power cut took back that it had been given to us, and it was given to us again meanwhile.
+    const { name = '', namespace } = worker.current.metadata;
+    const pod = this.informer.get(name, namespace);
+    if (pod?.metadata.uid === podUID) this.onPod(pod);
+    else this.cleanUpOrphan(podUID);
   }
 
   private look(worker: PodWorker): void {

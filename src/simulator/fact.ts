@@ -60,15 +60,10 @@ type What =
       readonly revision: number;
     }
   | {
-      readonly what:
-        | 'agentStarted'
-        | 'agentDied'
-        | 'agentFailed'
-        | 'runtimeDied'
-        | 'runtimeReturned'
-        | 'diskFull'
-        | 'diskFreed';
+      readonly what: 'agentStarted' | 'agentFailed' | 'runtimeDied' | 'runtimeReturned' | 'diskFull' | 'diskFreed';
     }
+  /** `at`: before or after which call of it; undefined: between two of them. */
+  | { readonly what: 'agentDied'; readonly at: string | undefined }
   /** Everything that the API server holds after a start. */
   | { readonly what: 'loaded'; readonly revision: number; readonly objects: ReadonlyMap<string, KubeObject> }
   | { readonly what: 'powerCut'; readonly lost: readonly number[] }

@@ -1,9 +1,16 @@
 import type { Container, Pod, Probe, Service } from '../api/generated/types.ts';
 import type { KubeObject } from '../api/resources.ts';
-import type { FakeMethod } from '../cri/fake-runtime-service.ts';
 import type { ProbeType } from '../kubelet/ports.ts';
 import { SeededRandom } from '../lib/random.ts';
-import type { Action, ContainerScript, HealthWindow, ImageScript } from './scenario.ts';
+import {
+  type Action,
+  BREAKABLE_CALLS,
+  CALL_FAULTS,
+  CHANGING_CALLS,
+  type ContainerScript,
+  type HealthWindow,
+  type ImageScript,
+} from './scenario.ts';
 import type { SimCase } from './sim-case.ts';
 
 /** Until when things go wrong. */
@@ -186,28 +193,13 @@ class Generator {
       case 1:
         return { atMs, do: 'killAgent', downMs: this.pick([10, 1000, ms(0, 20_000)]), afterSteps: ms(1, 60) };
       case 2:
-        return { atMs, do: 'killAgent', downMs: ms(0, 5000) };
+        return { atMs, do: 'killAgent', downMs: ms(0, 5000), ...(this.chance(0.7) ? { at: this.place() } : {}) };
       case 3:
         return { atMs, do: 'killRuntime', downMs: this.pick([50, ms(0, 20_000)]) };
       case 4:
       case 5: {
-        const methods: readonly FakeMethod[] = [
-          'runPodSandbox',
-          'stopPodSandbox',
-          'removePodSandbox',
-          'createContainer',
-          'startContainer',
-          'stopContainer',
-          'removeContainer',
-          'containerStatus',
-          'podSandboxStatus',
-          'listContainers',
-          'pullImage',
-          'imageStatus',
-          'execSync',
-        ];
-        const how = this.pick(['fail', 'fail', 'loseAnswer', 'hang', 'hangActing'] as const);
-        return { atMs, do: 'breakCalls', method: this.pick(methods), count: ms(1, 3), how };
+        const how = this.pick([...CALL_FAULTS, 'fail'] as const);
+        return { atMs, do: 'breakCalls', method: this.pick(BREAKABLE_CALLS), count: ms(1, 3), how };
       }
       case 6:
         return { atMs, do: 'breakEvents', forMs: ms(100, 20_000), how: this.pick(['lose', 'double', 'delay']) };
@@ -241,14 +233,24 @@ class Generator {
 
   private deletion(pod: string): Action[] {
     const atMs = this.moment();
-    const first: Action = { atMs, do: 'delete', pod, ...this.graceOrNone() };
-    return this.chance(0.3)
-      ? [first, { atMs: atMs + this.int(1, 5000), do: 'delete', pod, graceSeconds: this.pick([0, 1, 3]) }]
-      : [first];
+    const actions: Action[] = [{ atMs, do: 'delete', pod, ...this.graceOrNone() }];
+    if (this.chance(0.3)) {
+      actions.push({ atMs: atMs + this.int(1, 5000), do: 'delete', pod, graceSeconds: this.pick([0, 1, 3]) });
+    }
+    // Its last steps are few.
+    if (this.chance(0.3)) {
+      const downMs = this.pick([10, 1000]);
+      actions.push({ atMs: atMs + this.int(0, 3000), do: 'killAgent', downMs, at: this.place() });
+    }
+    return actions;
   }
 
   private graceOrNone(): { graceSeconds?: number } {
     return this.chance(0.5) ? {} : { graceSeconds: this.pick([0, 1, 5]) };
+  }
+
+  private place(): string {
+    return `${this.pick(['before', 'after'])} ${this.pick(CHANGING_CALLS)}`;
   }
 
   // --- chance

@@ -1,5 +1,6 @@
 import type { Event, Pod } from '../api/generated/types.ts';
 import type { Fact } from './fact.ts';
+import { BREAKABLE_CALLS, CALL_FAULTS, CHANGING_CALLS } from './scenario.ts';
 
 /** Events, by what they begin with, and the mark that they stand for. */
 const EVENT_MARKS: readonly (readonly [reason: string, text: RegExp, mark: string])[] = [
@@ -20,9 +21,14 @@ const EVENT_MARKS: readonly (readonly [reason: string, text: RegExp, mark: strin
   ['FailedScheduling', /./, 'no node at first'],
 ];
 
+const DEATHS = CHANGING_CALLS.flatMap((call) => [`agent died before ${call}`, `agent died after ${call}`]);
+const BROKEN_CALLS = BREAKABLE_CALLS.flatMap((call) => CALL_FAULTS.map((how) => `${call} ${how}`));
+
 /** What a set of runs was built to reach: `make sim` fails when any of it was never seen. */
 export const EXPECTED_MARKS: readonly string[] = [
   ...new Set(EVENT_MARKS.map(([, , mark]) => mark)),
+  ...DEATHS,
+  ...BROKEN_CALLS,
   'agent died with a container created and not started',
   'agent died while a pod was terminating',
   'agent died while a container ran',
@@ -37,17 +43,22 @@ export const EXPECTED_MARKS: readonly string[] = [
   'container created early',
   'start error',
   'power cut took back writes',
+  'power cut between two writes of one moment',
   'wall clock set back',
+  'wall clock set forward',
   'runtime died',
+  'runtime died while the agent was away',
+  'container ended by itself',
+  'container ended when asked',
   'pod succeeded',
   'pod failed',
-  'call fail',
-  'call loseAnswer',
-  'call hang',
-  'call hangActing',
+  'sandbox killed',
   'event lose',
   'event double',
   'event delay',
+  'event overtake',
+  'disk refuses a write',
+  'disk refuses files of a pod',
   'watch end',
   'watch expire',
   'watch fail',
@@ -66,6 +77,8 @@ export class Marks {
     const running = new Set<string>();
     const terminating = new Set<string>();
     let isAway = true;
+    /** When each of the newest revisions was written. */
+    const writtenAt = new Map<number, number>();
     const mark = (name: string, when: unknown = true): void => {
       if (when) this.reached.add(name);
     };
@@ -76,6 +89,7 @@ export class Marks {
           return;
         case 'agentDied':
           isAway = true;
+          mark(`agent died ${fact.at}`, fact.at);
           mark('agent died with a container created and not started', created.size > 0);
           mark('agent died while a pod was terminating', terminating.size > 0);
           mark('agent died while a container ran', running.size > 0);
@@ -103,6 +117,8 @@ export class Marks {
           running.delete(fact.containerId);
           mark('container exited while the agent was away', isAway);
           mark('killed after its grace period', fact.by === 'SIGKILL' && !isAway);
+          mark('container ended by itself', fact.by === 'itself');
+          mark('container ended when asked', fact.by === 'SIGTERM');
           mark('out of memory', fact.oom);
           mark('init container failed', fact.container.startsWith('i') && fact.exitCode !== 0 && fact.by === 'itself');
           return;
@@ -111,19 +127,23 @@ export class Marks {
           return;
         case 'powerCut':
           mark('power cut took back writes', fact.lost.length > 0);
+          mark(
+            'power cut between two writes of one moment',
+            writtenAt.has(fact.lost[0]! - 1) && writtenAt.get(fact.lost[0]! - 1) === writtenAt.get(fact.lost[0]!),
+          );
           return;
         case 'wallJumped':
-          mark('wall clock set back', fact.ms < 0);
+          mark(`wall clock set ${fact.ms < 0 ? 'back' : 'forward'}`);
           return;
         case 'runtimeDied':
           mark('runtime died');
+          mark('runtime died while the agent was away', isAway);
           return;
-        case 'fault': {
-          const [what = '', how] = fact.name.split(' ');
-          mark(['event', 'watch', 'write'].includes(what) ? fact.name : `call ${how}`, how);
+        case 'fault':
+          mark(fact.name);
           return;
-        }
         case 'written':
+          writtenAt.set(fact.revision, fact.atMs);
           if (fact.collection === 'events' && !fact.before) this.markEvent(fact.object as Event);
           if (fact.collection !== 'pods') return;
           markPod(fact.object as Pod, fact.before as Pod | undefined, mark);

@@ -41,6 +41,32 @@ export interface ImageScript {
   readonly failures?: number;
 }
 
+/** The calls of the runtime that are broken in random lives. */
+export const BREAKABLE_CALLS = [
+  'runPodSandbox',
+  'stopPodSandbox',
+  'removePodSandbox',
+  'createContainer',
+  'startContainer',
+  'stopContainer',
+  'removeContainer',
+  'containerStatus',
+  'podSandboxStatus',
+  'listContainers',
+  'pullImage',
+  'imageStatus',
+  'execSync',
+] as const satisfies readonly FakeMethod[];
+
+/** The calls of our process that change something. */
+export const CHANGING_CALLS = [
+  ...['runPodSandbox', 'stopPodSandbox', 'removePodSandbox', 'createContainer', 'startContainer', 'stopContainer'],
+  ...['removeContainer', 'pullImage', 'execSync', 'create', 'patch', 'delete'],
+];
+
+/** It fails; is carried out without an answer; hangs; is carried out and hangs. */
+export const CALL_FAULTS = ['fail', 'loseAnswer', 'hang', 'hangActing'] as const;
+
 /** What happens to the machine, and what its users do. */
 export type Action =
   | { readonly atMs: number; readonly do: 'create'; readonly object: KubeObject }
@@ -61,8 +87,17 @@ export type Action =
       readonly oom?: boolean;
     }
   | { readonly atMs: number; readonly do: 'killSandbox'; readonly pod: string }
-  /** Our process dies: at once, or at a later step of its work. A new one starts `downMs` later. */
-  | { readonly atMs: number; readonly do: 'killAgent'; readonly downMs: number; readonly afterSteps?: number }
+  /**
+   * Our process dies: at once, after so many more steps of its work, or `before` or `after` the next call of a name. A new one starts
+   * `downMs` later.
+   */
+  | {
+      readonly atMs: number;
+      readonly do: 'killAgent';
+      readonly downMs: number;
+      readonly afterSteps?: number;
+      readonly at?: string;
+    }
   /** The machine loses its power, and with it every process and at most `lostWrites` writes. */
   | { readonly atMs: number; readonly do: 'cutPower'; readonly downMs: number; readonly lostWrites: number }
   | { readonly atMs: number; readonly do: 'killRuntime'; readonly downMs: number }
@@ -72,7 +107,7 @@ export type Action =
       readonly do: 'breakCalls';
       readonly method: FakeMethod;
       readonly count: number;
-      readonly how: 'fail' | 'loseAnswer' | 'hang' | 'hangActing';
+      readonly how: (typeof CALL_FAULTS)[number];
     }
   /** What happens to the runtime's events for a while. */
   | {

@@ -1,4 +1,7 @@
+import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
 import { generateCase } from './generate-case.ts';
 import { runSeeds, violationsOf } from './run-seeds.ts';
@@ -15,6 +18,21 @@ it('a few seeds; `make sim` runs a thousand', { timeout: 60_000 }, async () => {
 it.each(readdirSync(REGRESSIONS).filter((name) => name.endsWith('.json')))('%s stays mended', async (name) => {
   const { case: simCase } = JSON.parse(readFileSync(new URL(name, REGRESSIONS), 'utf8')) as { case: SimCase };
   expect(await violationsOf(simCase)).toEqual([]);
+});
+
+it('is the same to the byte in another process, wherever that thinks it is', { timeout: 60_000 }, async () => {
+  const trace = async (env: Record<string, string>): Promise<string> => {
+    const script = fileURLToPath(new URL('../../scripts/sim.ts', import.meta.url));
+    const options = { env: { ...process.env, ...env }, maxBuffer: 2 ** 28 };
+    const { stdout } = await promisify(execFile)(process.execPath, [script, '--trace', '3'], options);
+    return stdout;
+  };
+  const [here, there] = await Promise.all([
+    trace({ TZ: 'UTC', LANG: 'C', HOME: '/' }),
+    trace({ TZ: 'Pacific/Chatham', LANG: 'de_DE.UTF-8', LC_ALL: 'de_DE.UTF-8', HOME: '/nowhere' }),
+  ]);
+  expect(here.split('\n').length).toBeGreaterThan(200);
+  expect(there === here).toBe(true);
 });
 
 it('shrinks a case to what matters', async () => {

@@ -188,7 +188,8 @@ function runtimeOf(process: SimProcess, node: SimNode): RuntimeService {
   return new Proxy(gated, {
     get: (target, name) =>
       name === 'events'
-        ? (signal: AbortSignal) => process.pass(() => runtime.events(AbortSignal.any([signal, process.deathSignal])))
+        ? (signal: AbortSignal) =>
+            process.pass('events', () => runtime.events(AbortSignal.any([signal, process.deathSignal])))
         : Reflect.get(target, name),
   });
 }

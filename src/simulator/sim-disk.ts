@@ -18,8 +18,14 @@ const UNSYNCED = 20;
 export class SimDisk {
   private readonly synced = new Map<string, Write>();
   private readonly unsynced: Write[] = [];
+  private readonly onRefusal: () => void;
   private isFull = false;
   private revision = 0;
+
+  /** @param onRefusal told of each write that it has no room for */
+  constructor(onRefusal: () => void = () => {}) {
+    this.onRefusal = onRefusal;
+  }
 
   /** Writes fail while it is full. */
   set full(full: boolean) {
@@ -30,7 +36,10 @@ export class SimDisk {
   open(isAlive: () => boolean): ObjectDisk {
     const write = (entry: Write): void => {
       if (!isAlive()) throw new Error('the process is dead');
-      if (this.isFull) throw new Error('database or disk is full');
+      if (this.isFull) {
+        this.onRefusal();
+        throw new Error('database or disk is full');
+      }
       this.unsynced.push(entry);
       if (this.unsynced.length > UNSYNCED) this.sync(this.unsynced.shift()!);
     };

@@ -44,6 +44,7 @@ export function simHostParts(options: {
         const { uid = '', namespace = '' } = pod.metadata;
         await moment();
         signal.throwIfAborted();
+        node.useDisk();
         host.volumes.add(uid);
         const failures: { volume: string; message: string }[] = [];
         for (const { name, secret, configMap } of pod.spec.volumes ?? []) {
@@ -70,6 +71,7 @@ export function simHostParts(options: {
     configs: {
       async sandboxConfig(pod, attempt) {
         await moment();
+        node.useDisk();
         host.logs.add(pod.metadata.uid ?? '');
         return generateSandboxConfig(pod, attempt, settings, { servers: [], searches: [], options: [] });
       },

@@ -46,6 +46,8 @@ interface Running {
   readonly script: ContainerScript;
   /** Monotonic ms. */
   readonly startedAt: number;
+  /** Until when (monotonic ms) commands of probes run in it. */
+  readonly checks: Map<ProbeType, number>;
 }
 
 export interface SimNodeOptions {
@@ -72,6 +74,8 @@ export class SimNode {
     logs: new Set(),
     hostPorts: new Set(),
   };
+  /** Nothing new can be written. */
+  isDiskFull = false;
   private readonly options: SimNodeOptions;
   private readonly sandboxes = new Map<string, SandboxRef>();
   private readonly containers = new Map<string, ContainerRef>();
@@ -82,6 +86,8 @@ export class SimNode {
   private readonly broken: { readonly fault: BreakCalls; left: number }[] = [];
   private eventFault: EventFault | undefined;
   private lastEventAt = 0;
+  /** When the latest of the events comes that are late. */
+  private latestEventAt = 0;
 
   constructor(options: SimNodeOptions) {
     this.options = options;
@@ -141,9 +147,11 @@ export class SimNode {
     return found !== undefined;
   }
 
-  /** All processes of the machine end at once. */
+  /** All processes of the machine end at once, the runtime's with what it was about to do. */
   cutPower(): void {
+    this.runtime.disconnect();
     for (const { sandboxId } of this.sandboxes.values()) this.runtime.killSandbox(sandboxId);
+    this.runtime.reconnect();
   }
 
   breakCalls(fault: BreakCalls): void {
@@ -161,6 +169,13 @@ export class SimNode {
 
   draw([from, to]: readonly [number, number]): number {
     return from + Math.floor(this.options.random.float() * (to - from + 1));
+  }
+
+  /** For files of a pod. @throws when the disk is full */
+  useDisk(): void {
+    if (!this.isDiskFull) return;
+    this.options.emit({ what: 'fault', name: 'disk refuses files of a pod' });
+    throw new Error('ENOSPC: no space left on device');
   }
 
   // --- what the runtime asks
@@ -218,7 +233,11 @@ export class SimNode {
     if (this.eventFault === undefined || event.type === 'resync') return [usual];
     this.options.emit({ what: 'fault', name: `event ${this.eventFault}` });
     if (this.eventFault === 'lose') return [];
-    return this.eventFault === 'double' ? [usual, this.draw([0, 500])] : [this.draw([50, 3000])];
+    if (this.eventFault === 'double') return [usual, this.draw([0, 500])];
+    const late = this.draw([50, 3000]);
+    if (now + late < this.latestEventAt) this.options.emit({ what: 'fault', name: 'event overtake' });
+    this.latestEventAt = Math.max(this.latestEventAt, now + late);
+    return [late];
   }
 
   private behave(containerId: string): FakeBehaviour {
@@ -235,6 +254,8 @@ export class SimNode {
     const probe = this.probeOf(ref, command);
     if (probe) {
       const { answer, afterMs } = this.ask(ref.containerId, probe);
+      const until = answer === 'hang' ? Number.POSITIVE_INFINITY : this.options.clock.monotonic() + afterMs;
+      this.running.get(ref.containerId)?.checks.set(probe, until);
       if (answer === 'hang') return { afterMs: Number.MAX_SAFE_INTEGER };
       if (answer === 'error') return { error: `failed to exec in container: ${command.join(' ')}: not found` };
       return { afterMs, exitCode: answer === 'success' ? 0 : 1 };
@@ -282,13 +303,22 @@ export class SimNode {
         if (fact.what === 'containerStarted') {
           const started = (this.starts.get(`${ref.pod}/${ref.container}`) ?? 1) - 1;
           const script = scriptOf(scenario, ref.pod, ref.container, started);
-          this.running.set(ref.containerId, { ref, script, startedAt: clock.monotonic() });
+          this.running.set(ref.containerId, { ref, script, startedAt: clock.monotonic(), checks: new Map() });
         }
-        if (fact.what === 'containerExited') this.running.delete(ref.containerId);
+        if (fact.what === 'containerExited') this.endChecks(ref);
         if (fact.what === 'containerRemoved') this.containers.delete(ref.containerId);
         emit({ ...fact, ...ref });
       }
     }
+  }
+
+  /** The commands of probes die with their container. */
+  private endChecks(ref: ContainerRef): void {
+    const now = this.options.clock.monotonic();
+    for (const [probe, until] of this.running.get(ref.containerId)?.checks ?? []) {
+      if (until >= now) this.options.emit({ what: 'probed', ...ref, probe, outcome: 'failure' });
+    }
+    this.running.delete(ref.containerId);
   }
 }
 

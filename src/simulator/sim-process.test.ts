@@ -18,7 +18,7 @@ function world() {
       }
     },
   };
-  const process = new SimProcess(clock, () => done.push('died'));
+  const process = new SimProcess({ clock, onDeath: (at) => done.push(at === undefined ? 'died' : `died ${at}`) });
   const run = async (port: { work(name: string): Promise<string> }) => {
     for (const name of ['a', 'b', 'c']) done.push(`told ${await port.work(name)}`);
   };
@@ -35,10 +35,10 @@ it('dies between two steps: what it began goes on without it, and it hears of no
 });
 
 it.each([
-  [1, ['died']],
-  [2, ['a', 'died']],
-  [3, ['a', 'told a', 'died']],
-  [4, ['a', 'told a', 'b', 'died']],
+  [1, ['died before work']],
+  [2, ['a', 'died after work']],
+  [3, ['a', 'told a', 'died before work']],
+  [4, ['a', 'told a', 'b', 'died after work']],
 ])('dies at step %i', async (step, expected) => {
   const { clock, done, port, process, run } = world();
   process.dieAfter(step);
@@ -60,4 +60,24 @@ it('reads no more of a stream, and its timers are gone', async () => {
   process.clock.setTimer(1, () => done.push('timer of a dead'));
   await clock.advance(100);
   expect(done).toEqual(['item 0', 'timer', 'item 1', 'died']);
+});
+
+it('that goes round and round while no time passes is ended, and that is told', async () => {
+  const clock = new SimClock();
+  const told: string[] = [];
+  const process = new SimProcess({
+    clock,
+    onDeath: () => told.push('died'),
+    stepsAtOnce: 100,
+    onStandstill: (at) => told.push(at),
+  });
+  const { look } = process.gate({ look: async () => {} });
+  void (async () => {
+    for (let i = 0; ; i++) {
+      await look();
+      if (i % 40 === 0) await clock.sleep(i > 400 ? 0 : 1);
+    }
+  })();
+  await clock.advance(1000);
+  expect(told).toEqual(['before look', 'died']);
 });

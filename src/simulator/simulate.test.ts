@@ -1,4 +1,9 @@
+import { spawnSync } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { hostname } from 'node:os';
 import { expect, it } from 'vitest';
 import { watchForLeaks } from '../../test/sim/watch-for-leaks.ts';
 import type { Pod } from '../api/generated/types.ts';
@@ -83,7 +88,7 @@ it('does the same again for the same seed, to the byte, and something else for a
 });
 
 it('asks the real world for nothing: no time, no randomness, no I/O', async () => {
-  const watch = watchForLeaks();
+  const watch = watchForLeaks({ everything: true });
   let trace: Trace;
   let leaks: string[] = [];
   try {
@@ -93,4 +98,33 @@ it('asks the real world for nothing: no time, no randomness, no I/O', async () =
   }
   expect(leaks).toEqual([]);
   expect(trace.facts.some((f) => f.what === 'powerCut')).toBe(true);
+});
+
+it.each<[string, () => unknown]>([
+  ['Date.now', () => Date.now()],
+  ['new Date()', () => new Date()],
+  ['Math.random', () => Math.random()],
+  ['performance.now', () => performance.now()],
+  ['process.hrtime', () => process.hrtime()],
+  ['globalThis.setTimeout', () => clearTimeout(setTimeout(() => {}, 0))],
+  ['globalThis.setInterval', () => clearInterval(setInterval(() => {}, 1000))],
+  ['AbortSignal.timeout', () => AbortSignal.timeout(1)],
+  ['crypto.randomUUID', () => randomUUID()],
+  ['crypto.randomUUID', () => crypto.randomUUID()],
+  ['fs.readFileSync', () => readFileSync(import.meta.filename)],
+  ['fs.promises.stat', () => stat(import.meta.filename)],
+  ['net.createServer', () => createServer()],
+  ['child_process.spawnSync', () => spawnSync('true')],
+  ['os.hostname', () => hostname()],
+])('the watch over the real world notices %s, as in every seed of `make sim`', async (what, ask) => {
+  const watch = watchForLeaks();
+  let leaks: string[] = [];
+  try {
+    await ask();
+  } finally {
+    leaks = watch.stop();
+  }
+  expect(leaks).toContain(what);
+  await ask();
+  expect(watch.taken()).toEqual([]);
 });

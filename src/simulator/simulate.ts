@@ -55,6 +55,9 @@ export interface Trace {
 }
 
 const RETRY_MS = 200;
+/** More calls than these in one moment are no work any more, but a circle. */
+const STEPS_AT_ONCE = 5000;
+const STEPS_AT_ONCE_PER_OBJECT = 500;
 
 /**
  * Runs the production API server, controllers and kubelet on virtual time, on simulated machines, through what the scenario tells.
@@ -63,6 +66,11 @@ const RETRY_MS = 200;
 export async function simulate(options: SimulateOptions): Promise<Trace> {
   const world = new SimWorld(options);
   return world.run();
+}
+
+/** What the node number `index` (from 0) of so many is called. */
+export function simNodeName(index: number, count: number): string {
+  return count === 1 ? 'node' : `node-${String(index).padStart(4, '0')}`;
 }
 
 /** The world as checkers may look at it. */
@@ -81,7 +89,7 @@ class SimWorld implements WorldView {
   private readonly options: SimulateOptions;
   private readonly clock = new SimClock();
   private readonly random: SeededRandom;
-  private readonly disk = new SimDisk();
+  private readonly disk = new SimDisk(() => this.emit({ what: 'fault', name: 'disk refuses a write' }));
   private readonly facts: Fact[] = [];
   private readonly violations: Violation[] = [];
   private readonly hash = createHash('sha256');
@@ -100,7 +108,7 @@ class SimWorld implements WorldView {
     this.random = new SeededRandom(options.seed);
     const count = options.nodeCount ?? 1;
     this.nodes = Array.from({ length: count }, (_, i) => {
-      const name = count === 1 ? 'node' : `node-${String(i).padStart(4, '0')}`;
+      const name = simNodeName(i, count);
       return new SimNode({
         name,
         ip: `192.0.2.${(i % 254) + 1}`,
@@ -125,7 +133,7 @@ class SimWorld implements WorldView {
     for (const object of objects) void this.create(object);
     await this.clock.runUntil(scenario.durationMs);
     for (const checker of this.options.checkers ?? []) {
-      checker.end?.((message) => this.violate(checker, message), this);
+      checker.end?.((message) => this.violate(checker.name, message), this);
     }
     this.isOver = true;
     this.agent?.process.kill();
@@ -149,7 +157,7 @@ class SimWorld implements WorldView {
     }
     this.options.onFact?.(fact);
     for (const checker of this.options.checkers ?? []) {
-      checker.on?.(fact, (message) => this.violate(checker, message), this);
+      checker.on?.(fact, (message) => this.violate(checker.name, message), this);
     }
   }
 
@@ -161,15 +169,20 @@ class SimWorld implements WorldView {
   }
 
   /** @internal */
-  violate(checker: Checker, message: string): void {
-    this.violations.push({ checker: checker.name, atMs: this.nowMs, message });
+  violate(checker: string, message: string): void {
+    this.violations.push({ checker, atMs: this.nowMs, message });
   }
 
   // --- our process
 
   private startAgent(): void {
     if (this.agent?.process.alive || this.isOver || this.nowMs < this.darkUntil) return;
-    const process = new SimProcess(this.clock, () => this.emit({ what: 'agentDied' }));
+    const process = new SimProcess({
+      clock: this.clock,
+      onDeath: (at) => this.emit({ what: 'agentDied', at }),
+      stepsAtOnce: STEPS_AT_ONCE + STEPS_AT_ONCE_PER_OBJECT * this.options.objects.length,
+      onStandstill: (at) => this.violate('standstill', `the agent goes round and round while no time passes, ${at}`),
+    });
     this.emit({ what: 'agentStarted' });
     const { maxApiLatencyMs = 0 } = this.options;
     try {
@@ -191,19 +204,14 @@ class SimWorld implements WorldView {
     }
   }
 
-  private killAgent(downMs: number, afterSteps: number | undefined): void {
+  private killAgent({ downMs, afterSteps, at }: Extract<Action, { do: 'killAgent' }>): void {
     const process = this.agent?.process;
     if (!process?.alive) return;
-    const die = (): void => {
-      process.kill();
-      this.clock.setTimer(downMs, () => this.startAgent());
-    };
-    if (afterSteps === undefined) {
-      die();
-      return;
-    }
-    process.deathSignal.addEventListener('abort', die, { once: true });
-    process.dieAfter(afterSteps);
+    const startAgain = (): void => void this.clock.setTimer(downMs, () => this.startAgent());
+    process.deathSignal.addEventListener('abort', startAgain, { once: true });
+    if (afterSteps !== undefined) process.dieAfter(afterSteps);
+    else if (at !== undefined) process.dieAt(at);
+    else process.kill();
   }
 
   // --- what happens
@@ -220,11 +228,11 @@ class SimWorld implements WorldView {
         for (const node of this.nodes) node.exit(action.pod, action.container, action.exitCode, action.oom);
         return;
       case 'killSandbox':
-        this.emit({ what: 'fault', name: 'killSandbox' });
+        this.emit({ what: 'fault', name: 'sandbox killed' });
         for (const node of this.nodes) node.killSandbox(action.pod);
         return;
       case 'killAgent':
-        this.killAgent(action.downMs, action.afterSteps);
+        this.killAgent(action);
         return;
       case 'cutPower': {
         this.agent?.process.kill();
@@ -261,12 +269,8 @@ class SimWorld implements WorldView {
         this.emit({ what: 'wallJumped', ms: action.ms });
         return;
       case 'fillDisk':
-        this.disk.full = true;
-        this.emit({ what: 'diskFull' });
-        this.clock.setTimer(action.forMs, () => {
-          this.disk.full = false;
-          this.emit({ what: 'diskFreed' });
-        });
+        this.fillDisk(true);
+        this.clock.setTimer(action.forMs, () => this.fillDisk(false));
         return;
       case 'breakWatches':
         this.agent?.connection.breakWatches(action.how);
@@ -279,6 +283,12 @@ class SimWorld implements WorldView {
         this.agent?.connection.breakWrites(action.how, action.count);
         return;
     }
+  }
+
+  private fillDisk(isFull: boolean): void {
+    this.disk.full = isFull;
+    for (const node of this.nodes) node.isDiskFull = isFull;
+    this.emit({ what: isFull ? 'diskFull' : 'diskFreed' });
   }
 
   // --- users

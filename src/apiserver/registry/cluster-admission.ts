@@ -43,6 +43,7 @@ export class ClusterAdmission implements Admission {
 
   /** Makes what every cluster has, and finishes what a crash interrupted. Idempotent. */
   bootstrap(): void {
+    this.registry.finishRemovals(STORED_RESOURCES);
     for (const name of SYSTEM_NAMESPACES) {
       if (!this.find(NAMESPACES, name)) {
         this.registry.create(this.namespaces, undefined, { metadata: { name } } as Namespace);

@@ -1,5 +1,6 @@
 import type { Event } from '../../api/generated/types.ts';
 import { EVENTS } from '../../api/resources.ts';
+import { ApiStatusError } from '../../api/status-error.ts';
 import { parseTime } from '../../api/time.ts';
 import type { Clock, Timer } from '../../lib/clock.ts';
 import type { Registry } from './registry.ts';
@@ -34,7 +35,13 @@ export class EventExpiry {
     const now = this.clock.now();
     for (const { object } of this.registry.store.scan(definition.collection)) {
       if (now - lastSeen(object as Event) < TTL_MS) continue;
-      this.registry.delete(definition, object.metadata.namespace, object.metadata.name!);
+      try {
+        this.registry.delete(definition, object.metadata.namespace, object.metadata.name!);
+      } catch (error) {
+        if (!(error instanceof ApiStatusError)) throw error;
+        // The disk is full. The next sweep finds what this one leaves.
+        return;
+      }
     }
   }
 }

@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test, vi } from 'vitest';
 import type { ConfigMap, Namespace, Pod } from '../../api/generated/types.ts';
 import { CONFIGMAPS, EVENTS, type KubeObject, NAMESPACES, PODS, SERVICEACCOUNTS } from '../../api/resources.ts';
 import { ApiStatusError } from '../../api/status-error.ts';
@@ -254,6 +254,17 @@ describe('namespaces', () => {
   });
 });
 
+test('a deletion of which a power cut left the first of its two writes is finished at the next start', () => {
+  createPod('p', { nodeName: 'n' });
+  createPod('stays', { nodeName: 'n' });
+  registry.delete(pods, 'default', 'stays');
+  const marked = structuredClone(find(pods, 'default/p'))!;
+  Object.assign(marked.metadata, { deletionTimestamp: '2026-01-01T00:00:00Z', deletionGracePeriodSeconds: 0 });
+  store.put('pods', 'default/p', marked);
+  admission.bootstrap();
+  expect(names(pods, 'default')).toEqual(['stays']);
+});
+
 describe('reading', () => {
   const seen = (resourceVersion: string, sendInitialEvents?: boolean): string[] => {
     const told: string[] = [];
@@ -329,7 +340,15 @@ test('events are forgotten an hour after they last happened', async () => {
   expiry.start();
   await clock.advance(3_599_000);
   expect(names(events, 'default')).toEqual(['again', 'old']);
+  // A full disk is no reason to die: a later sweep takes them.
+  const full = vi.spyOn(store, 'delete').mockImplementation(() => {
+    throw new ApiStatusError(500, 'InternalError', 'database or disk is full');
+  });
   await clock.advance(61_000);
+  expect(full).toHaveBeenCalled();
+  expect(names(events, 'default')).toEqual(['again', 'old']);
+  full.mockRestore();
+  await clock.advance(60_000);
   expect(names(events, 'default')).toEqual(['again']);
   await clock.advance(1_800_000);
   expect(names(events, 'default')).toEqual([]);

@@ -347,6 +347,18 @@ export class Registry {
     return mark(parseTime(deletionTimestamp)! - (deletionGracePeriodSeconds - period) * 1000, period);
   }
 
+  /**
+   * Removes what a deletion had marked and not removed yet when the machine lost its power between the two writes: nobody else would.
+   * @throws ApiStatusError 500
+   */
+  finishRemovals(definitions: readonly ResourceDefinition[]): void {
+    for (const definition of definitions) {
+      for (const { key, object } of [...this.store.scan(definition.collection)]) {
+        if (isDone(definition, object)) this.remove(definition, key);
+      }
+    }
+  }
+
   private remove(definition: ResourceDefinition, key: string): void {
     const last = this.store.delete(definition.collection, key);
     if (last) this.admission.afterGone(definition, last.object);

@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type Http2Server, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import { tmpdir } from 'node:os';
@@ -257,4 +258,45 @@ it('cancels a stream when it is left, and when the signal aborts', async () => {
   await expect(reading).rejects.toMatchObject({ name: 'AbortError' });
   await gone;
   expect(closed).toEqual([8, 8]);
+});
+
+it('a connection that lingers is like any other', async () => {
+  const lingering = new GrpcClient({ socketPath: server.socketPath, clock: new FakeClock(), lingers: true });
+  try {
+    for (let i = 0; i < 3; i++) expect(await lingering.unary(RPC, ask)).toMatchObject({ runtimeName: 'name' });
+    expect(server.connections).toBe(1);
+  } finally {
+    lingering.close();
+  }
+});
+
+/** A process that makes a call over a connection that lingers, and ends it properly when its standard input ends. */
+const CALLER = `
+import { SystemClock } from ${JSON.stringify(new URL('../../lib/clock.ts', import.meta.url).href)};
+import { VersionRequest as request, VersionResponse as response } from ${JSON.stringify(new URL('../generated/cri.ts', import.meta.url).href)};
+import { GrpcClient } from ${JSON.stringify(new URL('grpc-client.ts', import.meta.url).href)};
+const client = new GrpcClient({ socketPath: process.argv[1], clock: new SystemClock(), lingers: true });
+client.unary({ path: ${JSON.stringify(RPC.path)}, request, response }, { version: 'v1' }).catch(() => {});
+process.stdin.on('end', () => client.close()).resume();
+`;
+
+it.each([
+  ['killed', 1000, 10_000],
+  ['at its end', 0, 1000],
+])('when the caller is %s its call that lingers is given up after a while, or at once', async (how, from, to) => {
+  const called = Promise.withResolvers<ServerHttp2Stream>();
+  server.handle = (stream) => called.resolve(stream);
+  const caller = spawn(process.execPath, ['--input-type=module', '--eval', CALLER, server.socketPath], {
+    stdio: ['pipe', 'inherit', 'inherit'],
+  });
+  const stream = await called.promise;
+  const closed = new Promise((resolve) => stream.once('close', resolve));
+  // Its shell has been started by then: that comes before the first call is sent.
+  const at = performance.now();
+  if (how === 'killed') caller.kill('SIGKILL');
+  else caller.stdin.end();
+  await closed;
+  const ms = performance.now() - at;
+  expect(ms).toBeGreaterThanOrEqual(from);
+  expect(ms).toBeLessThan(to);
 });

@@ -5,6 +5,7 @@ import { abortReason, messageOf } from '../../lib/errors.ts';
 import { type CriCode, CriError } from '../cri-error.ts';
 import { encodeFrame, FrameReader, type Rpc } from './codec.ts';
 import { codeOfReset, codeOfStatus, decodeMessage, timeoutHeader } from './grpc-status.ts';
+import { lingerOn } from './linger.ts';
 
 export interface GrpcCallOptions {
   /** Cancels the call, which then rejects with an AbortError. */
@@ -31,10 +32,13 @@ const SESSION_MEMORY_MB = 64;
 export class GrpcClient {
   private readonly socketPath: string;
   private readonly clock: Clock;
+  private readonly lingers: boolean;
   private connection: Connection | undefined;
   private closed = false;
 
-  constructor({ socketPath, clock }: { socketPath: string; clock: Clock }) {
+  /** @param options.lingers whether calls under way are carried out even if our process is killed */
+  constructor({ socketPath, clock, lingers = false }: { socketPath: string; clock: Clock; lingers?: boolean }) {
+    this.lingers = lingers;
     this.socketPath = socketPath;
     this.clock = clock;
   }
@@ -173,7 +177,10 @@ export class GrpcClient {
     socket.prependOnceListener('error', (error) => {
       connection.failure = error.message;
     });
-    session.once('connect', () => session.setLocalWindowSize(CONNECTION_WINDOW_BYTES));
+    session.once('connect', () => {
+      session.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
+      if (this.lingers) session.once('close', lingerOn(socket, this.socketPath));
+    });
     // After GOAWAY the streams in flight may still end well, but no new one may begin.
     session.once('goaway', forget);
     session.once('close', forget);

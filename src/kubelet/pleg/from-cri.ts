@@ -19,7 +19,7 @@ export function containerState(state: ContainerState): ContainerRuntimeState {
 
 /**
  * Whether this instance never ran because whoever had asked for its start went away meanwhile: containerd gives up a start when the
- * connection of its caller breaks, as it does when an agent is killed. It is no failure of the container's, and no restart.
+ * connection of its caller breaks, as it does when an agent is killed with all its children. It is no failure of the container's, and no restart.
  */
 export function isAbandonedStart({ state, startedAt, reason, message }: cri.ContainerStatus): boolean {
   const neverRan = state === ContainerState.CONTAINER_EXITED && startedAt === 0n && reason === 'StartError';

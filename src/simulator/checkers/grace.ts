@@ -28,7 +28,7 @@ export function grace(): Checker {
         pods.set(uid, fact.object as Pod);
         if (fact.removed) gone.add(uid);
       }
-      if (fact.what === 'fault' && fact.name === 'killSandbox') powerLostAt = fact.atMs;
+      if (fact.what === 'fault' && fact.name === 'sandbox killed') powerLostAt = fact.atMs;
       if (fact.what === 'powerCut') {
         powerLostAt = fact.atMs;
         // A removal may be lost.

@@ -8,13 +8,16 @@ export interface WatchLine<T> {
   readonly object: T;
 }
 
+/** Of anything but a watch. */
+const LONGEST_ANSWER_MS = 10_000;
+
 interface Kubeconfig {
   clusters: { cluster: { server: string; 'certificate-authority-data': string } }[];
   users: { user: { 'client-certificate-data'?: string; 'client-key-data'?: string; token?: string } }[];
 }
 
 /**
- * Looks at an API server through a kubeconfig, independently of the product's own client: tests wait and watch with it, since
+ * Uses an API server through a kubeconfig, independently of the product's own client: tests wait and watch with it, since
  * a kubectl for each look would cost more than what is being tested.
  */
 export class ApiReader {
@@ -46,6 +49,15 @@ export class ApiReader {
     return JSON.parse(text) as T;
   }
 
+  /** Writes. @returns the status code and the answer; rejects when there is none */
+  async send(method: string, path: string, body?: unknown, type = 'application/json'): Promise<[number, unknown]> {
+    const sent = body === undefined ? undefined : { type, text: JSON.stringify(body) };
+    const response = await this.open(method, path, 'application/json', sent);
+    let text = '';
+    for await (const chunk of response.setEncoding('utf8')) text += chunk;
+    return [response.statusCode ?? 0, JSON.parse(text)];
+  }
+
   /** Calls `onLine` for each event of a watch until the returned function is called or the server ends it. */
   async watch<T>(path: string, onLine: (line: WatchLine<T>) => void, accept = 'application/json'): Promise<() => void> {
     const response = await this.open('GET', `${path}${path.includes('?') ? '&' : '?'}watch=true`, accept);
@@ -59,12 +71,19 @@ export class ApiReader {
     this.agent.destroy();
   }
 
-  private open(method: string, path: string, accept: string): Promise<import('node:http').IncomingMessage> {
+  private open(
+    method: string,
+    path: string,
+    accept: string,
+    body?: { readonly type: string; readonly text: string },
+  ): Promise<import('node:http').IncomingMessage> {
+    const headers = { ...this.headers, accept, ...(body && { 'content-type': body.type }) };
     return new Promise((resolve, reject) => {
-      const url = new URL(path, this.server);
-      request(url, { method, agent: this.agent, headers: { ...this.headers, accept } }, resolve)
-        .on('error', reject)
-        .end();
+      const asked = request(new URL(path, this.server), { method, agent: this.agent, headers }, resolve);
+      asked.setTimeout(LONGEST_ANSWER_MS, () => {
+        if (!path.includes('watch=true')) asked.destroy(new Error(`${method} ${path}: no answer`));
+      });
+      asked.on('error', reject).end(body?.text);
     });
   }
 }

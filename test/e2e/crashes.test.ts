@@ -1,0 +1,128 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { SeededRandom } from '../../src/lib/random.ts';
+import { eventually } from './harness/eventually.ts';
+import { PodLives } from './harness/pod-lives.ts';
+import { useNode } from './harness/test-node.ts';
+
+/** `make crash`: all of them. Otherwise as many as fit into a minute. */
+const isFull = process.env.KUBELETTE_CRASHES === 'full';
+const PODS = isFull ? 20 : 8;
+const KILLS = isFull ? { agent: 200, containerd: 20, shim: 20 } : { agent: 10, containerd: 2, shim: 3 };
+/** Where all chance comes from. Another process's timing is not in it, so a repeated run is alike, not the same. */
+const seed = Number(process.env.KUBELETTE_CRASH_SEED ?? Math.floor(Math.random() * 1e6));
+const MAY_BREAK = { agent: 'nothing', containerd: 'starts', shim: 'pods' } as const;
+const TIMEOUT_MS = isFull ? 1_200_000 : 120_000;
+
+const node = useNode();
+const host = mkdtempSync(join(tmpdir(), 'kubelette-e2e-crash-'));
+afterAll(() => rmSync(host, { recursive: true, force: true }));
+beforeAll(() => {
+  console.log(`crashes: seed ${seed} (KUBELETTE_CRASH_SEED), ${PODS} pods, kill -9: ${JSON.stringify(KILLS)}`);
+});
+
+/** Runs pods while `kill` is done to them again and again, and has everything checked. */
+async function during(
+  what: keyof typeof KILLS,
+  longestPauseMs: number,
+  kill: (random: SeededRandom) => Promise<void>,
+): Promise<void> {
+  const random = new SeededRandom(seed + what.length);
+  const lives = new PodLives({
+    node: node.current,
+    host: mkdtempSync(join(host, `${what}-`)),
+    random,
+    mayBreak: MAY_BREAK[what],
+  });
+  const running = lives.run(PODS);
+  const moments = new SeededRandom(seed);
+  try {
+    for (let i = 0; i < KILLS[what]; i++) {
+      await delay(moments.float() * longestPauseMs);
+      lives.noteKill();
+      await kill(moments);
+    }
+  } finally {
+    lives.finish();
+    await running;
+  }
+  console.log(`crashes: ${KILLS[what]} times kill -9 of ${what} during ${lives.ended} lives of pods, seed ${seed}`);
+  if (lives.violations.length > 0) console.log(tailOfLog());
+  expect(lives.violations).toEqual([]);
+  await eventually(async () => expect(await lives.leftovers()).toEqual([]), 15_000, 500);
+}
+
+/** The latest warnings and errors of the agent. */
+function tailOfLog(): string {
+  const lines = readFileSync(node.current.layout.agentLog, 'utf8').split('\n');
+  return lines
+    .filter((line) => !line.includes('"level":30'))
+    .slice(-40)
+    .join('\n');
+}
+
+/** kill -9, and wait until it is gone. */
+async function kill9(pid: number): Promise<void> {
+  process.kill(pid, 'SIGKILL');
+  await eventually(() => {
+    let state = 'Z';
+    try {
+      state = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]![0]!;
+    } catch {}
+    expect(state).toBe('Z');
+  });
+}
+
+/** Once it runs (again). */
+function containerdPid(): Promise<number> {
+  return eventually(() => {
+    const pid = Number.parseInt(readFileSync(node.current.layout.containerd.pidFile, 'utf8'), 10);
+    process.kill(pid, 0);
+    return pid;
+  }, 20_000);
+}
+
+/** The shims of this node's pods. */
+function shims(): number[] {
+  const { socket } = node.current.layout.containerd;
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .filter((pid) => {
+      try {
+        const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+        return words[0]!.includes('containerd-shim') && words.includes(socket) && !words.includes('start');
+      } catch {
+        return false; // it has just ended
+      }
+    })
+    .map(Number);
+}
+
+describe('kill -9 at random moments of many lives', () => {
+  test('of the agent: nothing is killed, doubled or left; what was shown and acknowledged stands', {
+    timeout: TIMEOUT_MS,
+  }, async () => {
+    await during('agent', 1500, async (random) => {
+      await kill9(node.current.agentPid);
+      await delay(random.float() < 0.5 ? 0 : random.float() * 1000);
+      await node.current.up();
+    });
+  });
+
+  test('of containerd: the same', { timeout: TIMEOUT_MS }, async () => {
+    await during('containerd', 4000, async () => {
+      await kill9(await containerdPid());
+    });
+  });
+
+  test('of shims: their pods come back, and are never doubled', { timeout: TIMEOUT_MS }, async () => {
+    await during('shim', 3000, async (random) => {
+      const pids = shims();
+      const pid = pids[Math.floor(random.float() * pids.length)];
+      if (pid !== undefined) await kill9(pid);
+    });
+  });
+});
