@@ -1,7 +1,16 @@
-import { defineConfig } from 'vitest/config';
+import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config';
 
 // unit: pure parts and fakes, no root needed. runtime: the RuntimeService cases on a real containerd.
 // e2e: the whole agent, driven by the real kubectl; needs root, containerd and the stand-in registry (`make test` starts it).
+// e2e-quiet: those of them that compare times with what they should be; when everything else is over.
+const QUIET = ['test/e2e/simulate.test.ts'];
+const onTheHost: TestProjectInlineConfiguration['test'] = {
+  globalSetup: ['test/e2e/global-setup.ts'],
+  pool: 'forks',
+  testTimeout: 120_000,
+  hookTimeout: 120_000,
+};
+
 export default defineConfig({
   test: {
     projects: [
@@ -24,11 +33,18 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['src/**/*.real.test.ts', 'test/e2e/**/*.test.ts'],
-          globalSetup: ['test/e2e/global-setup.ts'],
-          pool: 'forks',
+          exclude: QUIET,
+          ...onTheHost,
           maxWorkers: 2,
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
+        },
+      },
+      {
+        test: {
+          name: 'e2e-quiet',
+          include: QUIET,
+          ...onTheHost,
+          maxWorkers: 1,
+          sequence: { groupOrder: 1 },
         },
       },
     ],
