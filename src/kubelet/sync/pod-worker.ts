@@ -496,7 +496,10 @@ export class PodWorker {
     let config = this.sandboxConfigs.get(attempt);
     if (!config) {
       config = this.operationsOf.sandboxConfig(this.pod, attempt);
-      this.sandboxConfigs = new Map([[attempt, config]]);
+      const configs = new Map([[attempt, config]]);
+      this.sandboxConfigs = configs;
+      // A failure is not kept: the disk may have room the next time.
+      config.catch(() => configs.delete(attempt));
     }
     return config;
   }
