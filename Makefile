@@ -42,7 +42,7 @@ setup-browser:
 e2e: setup-browser build ## end-to-end tests: real containerd, real kubectl; needs root
 	@$(VITEST) --project e2e --outputFile.json=$(RESULTS)/e2e.json
 
-test: setup-browser check unit sim build e2e ## everything: set-up, checks, unit, simulator and end-to-end tests
+test: setup-browser check unit sim build e2e bench-quick ## everything: set-up, checks, unit, simulator and end-to-end tests, and whether measuring works
 
 demo: build ## both example manifests, live, in 90 seconds; where containers cannot run, simulated
 	@node scripts/demo.ts

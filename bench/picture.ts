@@ -46,7 +46,7 @@ export function picture(rows: readonly Row[], machine: string, { names }: Column
   y += 20;
   text(LEFT, y, machine, 'dim');
   y += 16;
-  text(LEFT, y, 'Shorter is better. Medians; in brackets how often kubelette’s figure fits into the other one.', 'dim');
+  text(LEFT, y, 'Shorter is better. Medians; in brackets, multiples of kubelette’s figure.', 'dim');
   y += ROW_GAP;
 
   const compared = rows.filter((row) => barsOf(row, names).length > 1);
@@ -59,7 +59,7 @@ export function picture(rows: readonly Row[], machine: string, { names }: Column
     for (const [name, value] of bars) {
       const width = Math.max(2, (BARS * value) / longest);
       const isOurs = name === names[0];
-      const times = isOurs ? '' : `  (${figure(value / row.ours)} x)`;
+      const times = isOurs ? '' : `  (${figure(value / row.ours)} ×)`;
       text(LEFT + NAMES - 8, y + BAR - 3, name, isOurs ? '' : 'dim', 'end');
       parts.push(
         `<rect x="${LEFT + NAMES}" y="${y}" width="${width.toFixed(1)}" height="${BAR}" rx="2" class="${isOurs ? 'ours' : 'other'}"/>`,
@@ -70,6 +70,7 @@ export function picture(rows: readonly Row[], machine: string, { names }: Column
     y += ROW_GAP;
   }
 
+  y += 10;
   text(LEFT, y, 'kubelette alone', 'title');
   y += ROW_GAP;
   for (const row of rows.filter((r) => !compared.includes(r))) {
@@ -92,7 +93,7 @@ ${parts.join('\n')}
     if (judged.length === 0) return;
     const spans = judged.map(({ text: goal, isMet }, i) => {
       const [kind, mark] = isMet ? ['met', '✓'] : ['missed', '✗'];
-      return `<tspan class="dim"${i > 0 ? ' dx="10"' : ''}>${xmlText(goal)} </tspan><tspan class="${kind}">${mark}</tspan>`;
+      return `<tspan class="dim"${i > 0 ? ' dx="10"' : ''}>${xmlText(goal.replace('<=', '≤').replace(' x ', ' × '))} </tspan><tspan class="${kind}">${mark}</tspan>`;
     });
     parts.push(`<text x="${WIDTH - LEFT}" y="${at}" text-anchor="end">${spans.join('')}</text>`);
   }

@@ -4,6 +4,7 @@ import { connectRuntime, type RuntimeConnection } from '../../src/cri/cri-client
 import { ManagedContainerd } from '../../src/cri/managed-containerd.ts';
 import { resolvePodCIDR } from '../../src/kubelet/network/pod-cidr.ts';
 import { PodNetwork } from '../../src/kubelet/network/pod-network.ts';
+import { resolveServiceCIDR } from '../../src/kubelet/network/service-cidr.ts';
 import { SystemClock } from '../../src/lib/clock.ts';
 import { type InstanceLayout, instanceLayout } from '../../src/lib/instance.ts';
 import { silentLogger } from '../../src/lib/logger.ts';
@@ -34,7 +35,7 @@ export class LoneContainerd {
     const containerd = new ManagedContainerd({ layout, podCIDR, pauseImage, registryMirror, clock, logger });
     await containerd.start(new AbortController().signal);
     await containerd.detach();
-    await new PodNetwork(layout, podCIDR).setUp();
+    await new PodNetwork(layout, podCIDR, resolveServiceCIDR(layout, podCIDR, undefined)).setUp();
     const connection = connectRuntime({ endpoint: containerd.endpoint, clock, logger });
     await connection.images.pullImage(IMAGE, undefined);
     const lone = new LoneContainerd(layout, connection);
