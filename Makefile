@@ -7,7 +7,7 @@ VITEST := vitest run --reporter=default --reporter=json
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup setup-node setup-browser build check test unit sim sim-long sim-mutants crash e2e demo up down bench bench-quick bench-services generate clean
+.PHONY: help setup setup-node setup-browser setup-bench build check test unit sim sim-long sim-mutants crash e2e demo up down bench bench-quick bench-services generate clean
 
 help: ## what can be made
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## /\1\t/' | expand -t 12
@@ -45,7 +45,7 @@ setup-browser:
 e2e: setup-browser build ## end-to-end tests: real containerd, real kubectl; needs root
 	@$(VITEST) --project e2e --project e2e-quiet --outputFile.json=$(RESULTS)/e2e.json
 
-test: setup-browser check unit sim build e2e ## everything: set-up, checks, unit, simulator and end-to-end tests
+test: setup-browser check unit sim build e2e bench-quick ## everything: set-up, checks, unit, simulator and end-to-end tests, and whether measuring works
 
 demo: build ## both example manifests, live, in 90 seconds; where containers cannot run, simulated
 	@node scripts/demo.ts
@@ -56,15 +56,18 @@ up: setup build ## an agent to play with: prints how to use it; `make down` ends
 down: ## ends what `make up` started and removes all of it
 	@node scripts/demo.ts down
 
-bench: setup build ## kubelette against bare CRI calls, side by side, as ratios
-	@node bench/bench.ts
+setup-bench:
+	@scripts/setup --bench
 
-bench-quick: setup build ## the same with few runs: to see that it works
+bench: setup-bench build ## kubelette against others, side by side, in 15 minutes; KUBELET=PATH: against Kubernetes' own as well
+	@node bench/bench.ts $(if $(KUBELET),--kubelet $(KUBELET))
+
+bench-quick: setup build ## a little of everything that `make bench` does, in 2 minutes: to see that it works
 	@node bench/bench.ts --quick
 
 bench-services: setup build ## Services: requests per second, a change of the rules, from a probe's answer to the rules
 	@node bench/services.ts $(if $(QUICK),--quick)
-	@node bench/readiness.ts $(if $(QUICK),--quick)
+	@node bench/bench.ts --only services $(if $(QUICK),--quick)
 
 generate: setup-node ## src/*/generated from the published schemas and protocols
 	node scripts/generate-api.ts

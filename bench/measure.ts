@@ -1,9 +1,11 @@
-/** Median and spread of one measurement. */
+import { setTimeout as delay } from 'node:timers/promises';
+
+/** Median and spread of one measurement, and the samples it was made from. */
 export interface Summary {
   readonly median: number;
   readonly min: number;
   readonly max: number;
-  readonly runs: number;
+  readonly samples: readonly number[];
 }
 
 /** Of milliseconds, or of whatever the samples are. Needs at least one. */
@@ -11,22 +13,57 @@ export function summarize(samples: readonly number[]): Summary {
   const sorted = [...samples].sort((a, b) => a - b);
   const middle = sorted.length >> 1;
   const median = sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
-  return { median, min: sorted[0]!, max: sorted.at(-1)!, runs: sorted.length };
+  return { median, min: sorted[0]!, max: sorted.at(-1)!, samples };
 }
 
-/** Runs both by turns, so that what disturbs the machine disturbs both. Each returns one sample per call. */
-export async function byTurns(
+/** The sample that a share `q` (0 to 1) of all do not exceed. Needs at least one. */
+export function quantile(samples: readonly number[], q: number): number {
+  const sorted = [...samples].sort((a, b) => a - b);
+  return sorted[Math.max(0, Math.ceil(q * sorted.length) - 1)]!;
+}
+
+/** Somebody's polls come every second: a random wait before each sample hits them at any phase. */
+const PHASES_MS = 1000;
+
+export const randomPhase = (): Promise<void> => delay(Math.random() * PHASES_MS);
+
+/**
+ * Asks all for a sample by turns, so that what disturbs the machine disturbs everybody, at random phases. Who fails is asked
+ * no more: its result is the error.
+ * @param warmUps rounds before, which count for nothing
+ */
+export async function byTurns<Who>(
   runs: number,
-  floor: () => Promise<number>,
-  ours: () => Promise<number>,
-): Promise<{ floor: Summary; ours: Summary }> {
-  const samples = { floor: [] as number[], ours: [] as number[] };
-  // The first round warms caches and counts for nothing.
-  for (let i = -1; i < runs; i++) {
-    const [f, o] = [await floor(), await ours()];
-    if (i < 0) continue;
-    samples.floor.push(f);
-    samples.ours.push(o);
+  warmUps: number,
+  samplers: ReadonlyMap<Who, () => Promise<number>>,
+): Promise<Map<Who, Summary | Error>> {
+  const samples = new Map<Who, number[]>([...samplers.keys()].map((who) => [who, []]));
+  const failures = new Map<Who, Error>();
+  for (let i = -warmUps; i < runs; i++) {
+    for (const [who, sample] of samplers) {
+      if (failures.has(who)) continue;
+      await randomPhase();
+      try {
+        const value = await sample();
+        if (i >= 0) samples.get(who)!.push(value);
+      } catch (error) {
+        failures.set(who, error as Error);
+      }
+    }
   }
-  return { floor: summarize(samples.floor), ours: summarize(samples.ours) };
+  return new Map([...samples].map(([who, values]) => [who, failures.get(who) ?? summarize(values)]));
+}
+
+/** Resolves or rejects as `work` does; rejects after `ms` milliseconds. */
+export async function within<T>(ms: number, what: string, work: Promise<T>): Promise<T> {
+  const over = new AbortController();
+  const late = delay(ms, undefined, { signal: over.signal }).then(() => {
+    throw new Error(`${what}: not within ${ms / 1000} s`);
+  });
+  late.catch(() => {});
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    over.abort();
+  }
 }

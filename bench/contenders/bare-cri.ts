@@ -1,14 +1,16 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { get } from 'node:http';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Container, Pod } from '../src/api/generated/types.ts';
-import { type ContainerConfig, ContainerState, type PodSandboxConfig } from '../src/cri/generated/cri.ts';
-import type { RuntimeService } from '../src/cri/runtime-service.ts';
-import { fileMount, generateContainerConfig } from '../src/kubelet/container/generate-container-config.ts';
-import { generateSandboxConfig } from '../src/kubelet/container/generate-sandbox-config.ts';
-import type { InstanceLayout } from '../src/lib/instance.ts';
+import type { Container, Pod } from '../../src/api/generated/types.ts';
+import { type ContainerConfig, ContainerState, type PodSandboxConfig } from '../../src/cri/generated/cri.ts';
+import { fileMount, generateContainerConfig } from '../../src/kubelet/container/generate-container-config.ts';
+import { generateSandboxConfig } from '../../src/kubelet/container/generate-sandbox-config.ts';
+import { idlePod, SERVED_PATH, servingPod } from '../pods.ts';
+import { Cannot, type Contender, type Starts } from './contender.ts';
+import { LoneContainerd } from './lone-containerd.ts';
 
-/** How often the naive way asks whether a container has ended. */
+/** How often the naive way asks whether a container has ended, or a server answers. */
 const POLL_MS = 2;
 
 /** A pod's requests, ready to be sent. */
@@ -23,18 +25,51 @@ interface Prepared {
  * A pod made by bare CRI calls, one after the other: the floor that a kubelet is measured against. The requests are those that the
  * kubelet would send; they, and the files they name, are made before the clock starts.
  */
-export class BareCri {
-  private readonly runtime: RuntimeService;
-  private readonly layout: InstanceLayout;
+export class BareCri implements Contender {
+  readonly name = 'bare CRI';
+  readonly isForeign = false;
+  readonly crowd = new Cannot('bare calls are made one after the other');
+  readonly pids = new Cannot('bare calls have no agent');
+  readonly starts: Starts = {
+    chain: () => this.startPod(idlePod(5)),
+    plain: () => this.startPod(idlePod()),
+    ready: () => this.startPod(servingPod(), (sandboxId) => this.answers(sandboxId)),
+    restart: () => this.inSandbox((start) => start()),
+    liveness: () =>
+      this.inSandbox(async (start) => {
+        const id = await start();
+        const killedAt = performance.now();
+        await this.runtime.stopContainer(id, 5);
+        await start();
+        return killedAt;
+      }),
+  };
+  private readonly rootDir: string;
+  private readonly registryMirror: string;
+  private containerd: LoneContainerd | undefined;
   private serial = 0;
 
-  constructor(runtime: RuntimeService, layout: InstanceLayout) {
-    this.runtime = runtime;
-    this.layout = layout;
+  constructor(rootDir: string, registryMirror: string) {
+    this.rootDir = rootDir;
+    this.registryMirror = registryMirror;
   }
 
-  /** Milliseconds for a sandbox, the init containers, each to its end, and containers that run. Removes the pod before it resolves. */
-  async startPod(pod: Pod): Promise<number> {
+  async start(): Promise<void> {
+    this.containerd = await LoneContainerd.start(this.rootDir, this.registryMirror);
+  }
+
+  async stop(): Promise<void> {
+    await this.containerd?.stop();
+    this.containerd = undefined;
+    await LoneContainerd.remove(this.rootDir);
+  }
+
+  private get runtime(): LoneContainerd['runtime'] {
+    return this.containerd!.runtime;
+  }
+
+  /** Milliseconds for a sandbox, the init containers, each to its end, and containers that run, or are `ready`. */
+  async startPod(pod: Pod, ready?: (sandboxId: string) => Promise<void>): Promise<number> {
     const prepared = this.prepare(pod);
     const startedAt = performance.now();
     const sandboxId = await this.runtime.runPodSandbox(prepared.sandbox, '');
@@ -44,23 +79,45 @@ export class BareCri {
         while ((await this.runtime.containerStatus(id)).state !== ContainerState.CONTAINER_EXITED) await delay(POLL_MS);
       }
       for (const config of prepared.apps) await this.startContainer(sandboxId, config, prepared.sandbox);
+      await ready?.(sandboxId);
       return performance.now() - startedAt;
     } finally {
       await this.remove(sandboxId, prepared);
     }
   }
 
-  /** Milliseconds to create and start the pod's first container, in a sandbox that runs. Removes the pod before it resolves. */
-  async startContainerOf(pod: Pod): Promise<number> {
-    const prepared = this.prepare(pod);
+  /**
+   * Milliseconds that `work` takes in a sandbox that runs.
+   * @param work is given what creates and starts a container; resolves with when the clock started, if that was later
+   */
+  private async inSandbox(work: (start: () => Promise<string>) => Promise<number | string>): Promise<number> {
+    const prepared = this.prepare(idlePod());
     const sandboxId = await this.runtime.runPodSandbox(prepared.sandbox, '');
+    let attempt = 0;
+    const start = (): Promise<string> => {
+      const [app] = prepared.apps;
+      const config = { ...app!, metadata: { name: app!.metadata!.name, attempt: attempt++ } };
+      return this.startContainer(sandboxId, config, prepared.sandbox);
+    };
     try {
       const startedAt = performance.now();
-      await this.startContainer(sandboxId, prepared.apps[0]!, prepared.sandbox);
-      return performance.now() - startedAt;
+      const later = await work(start);
+      return performance.now() - (typeof later === 'number' ? later : startedAt);
     } finally {
       await this.remove(sandboxId, prepared);
     }
+  }
+
+  private async answers(sandboxId: string): Promise<void> {
+    const { network } = await this.runtime.podSandboxStatus(sandboxId);
+    const url = `http://${network!.ip}${SERVED_PATH}`;
+    const ask = (): Promise<boolean> =>
+      new Promise((resolve) => {
+        get(url, { agent: false }, (response) => resolve(response.resume().statusCode === 200)).on('error', () =>
+          resolve(false),
+        );
+      });
+    while (!(await ask())) await delay(POLL_MS);
   }
 
   private async startContainer(sandboxId: string, config: ContainerConfig, sandbox: PodSandboxConfig): Promise<string> {
@@ -76,7 +133,7 @@ export class BareCri {
   }
 
   private prepare(template: Pod): Prepared {
-    const { layout } = this;
+    const { layout } = this.containerd!;
     const uid = `bench-${process.pid}-${this.serial++}`;
     const pod: Pod = { ...template, metadata: { ...template.metadata, name: uid, namespace: 'bench', uid } };
     const settings = {

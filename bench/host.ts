@@ -1,0 +1,58 @@
+/** What this machine is, and what processes use of it. */
+import { spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { cpus, release, totalmem } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
+
+/** USER_HZ, the unit of times in /proc, is 100 on every architecture that we run on. */
+const TICKS_PER_SECOND = 100;
+
+/** One line: processor, cores, memory, kernel, containerd, Node. */
+export function machine(): string {
+  const [cpu] = cpus();
+  const version = spawnSync('containerd', ['--version'], { encoding: 'utf8' }).stdout.split(' ')[2];
+  const memory = `${Math.round(totalmem() / 2 ** 30)} GiB`;
+  return `${cpu?.model ?? 'unknown processor'}, ${cpus().length} cores, ${memory}, Linux ${release()}, containerd ${version}, Node ${process.version}`;
+}
+
+/** Resident memory of these processes together, MB (10^6 bytes). */
+export function residentMB(pids: readonly number[]): number {
+  const kib = pids.map((pid) => Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0));
+  return (kib.reduce((a, b) => a + b, 0) * 1024) / 1e6;
+}
+
+/** How much of a core these processes use together during the next `seconds`. */
+export async function coresUsed(pids: readonly number[], seconds: number): Promise<number> {
+  const used = (): number => pids.map(cpuSeconds).reduce((a, b) => a + b, 0);
+  const [before, begun] = [used(), performance.now()];
+  await delay(seconds * 1000);
+  return (used() - before) / ((performance.now() - begun) / 1000);
+}
+
+/** A process and its children, those with `except` in their command left out. */
+export function processTree(pid: number, except: string): number[] {
+  const children = readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((child) => isChild(child, pid, except));
+  return [pid, ...children];
+}
+
+function isChild(pid: number, parent: number, except: string): boolean {
+  try {
+    return statOf(pid)[1] === String(parent) && !readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(except);
+  } catch {
+    return false; // it has ended
+  }
+}
+
+function cpuSeconds(pid: number): number {
+  const fields = statOf(pid);
+  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+}
+
+/** /proc/PID/stat from its third field on. The second may hold anything. */
+function statOf(pid: number): string[] {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+}

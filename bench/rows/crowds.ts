@@ -1,0 +1,115 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { Cannot, type Contender } from '../contenders/contender.ts';
+import type { Kubelette } from '../contenders/kubelette.ts';
+import { coresUsed, residentMB } from '../host.ts';
+import { quantile, summarize, within } from '../measure.ts';
+import type { Plan } from '../plan.ts';
+import { type Cell, Row } from '../row.ts';
+import { probeTiming } from './probe-timing.ts';
+
+const CROWD_TIMEOUT_MS = 240_000;
+
+/** What a contender uses with so many pods, each with a probe a second, and what it took until all were Ready. */
+interface Crowd {
+  readonly readyMs: number;
+  readonly memoryMB: number;
+  readonly cores: number;
+  /** Of each check, ms; only of ours. */
+  readonly lateness?: readonly number[];
+}
+
+/**
+ * Many pods at once, and what the agents use for them. Each size begins with agents that have done nothing before. None may have been
+ * started; all are stopped afterwards.
+ * @param absent why further ones are not measured
+ */
+export async function* crowds(
+  ours: Kubelette,
+  others: readonly Contender[],
+  absent: ReadonlyMap<string, string>,
+  plan: Plan,
+): AsyncGenerator<Row> {
+  const contenders: readonly Contender[] = [ours, ...others];
+  const seen = new Map<string, Map<number, Crowd> | string>();
+  for (const contender of contenders) {
+    if (contender.crowd instanceof Cannot) seen.set(contender.name, contender.crowd.reason);
+    else seen.set(contender.name, new Map());
+  }
+  const largest = plan.crowds.at(-1)!;
+  const sizes = [...new Set([0, ...plan.crowds, ...plan.growth])].sort((a, b) => a - b);
+  for (const size of sizes) {
+    for (const contender of contenders) {
+      const crowd = seen.get(contender.name)!;
+      const isAsked = contender === ours || size === 0 || plan.crowds.includes(size);
+      if (typeof crowd === 'string' || !isAsked) continue;
+      try {
+        crowd.set(
+          size,
+          await measure(contender, size, plan, contender === ours && size === largest ? ours : undefined),
+        );
+      } catch (error) {
+        if (!contender.isForeign) throw error;
+        seen.set(contender.name, `failed: ${(error as Error).message}`);
+      } finally {
+        await contender.stop();
+      }
+    }
+  }
+
+  const row = (what: string, unit: string, size: number, value: (crowd: Crowd) => number, but?: boolean): Row => {
+    const cells = new Map<string, Cell>(absent);
+    for (const contender of contenders) {
+      const crowd = seen.get(contender.name)!;
+      const differs = but ? contender.crowdDiffers : undefined;
+      if (typeof crowd === 'string') cells.set(contender.name, crowd);
+      else if (differs) cells.set(contender.name, differs.reason);
+      else if (crowd.has(size)) cells.set(contender.name, summarize([value(crowd.get(size)!)]));
+    }
+    return new Row(what, unit, cells);
+  };
+  for (const size of plan.crowds) {
+    yield row(`${size} pods at once, all Ready`, 's', size, (c) => c.readyMs / 1000).atMostTimes(0.8, 'kubelet');
+  }
+  for (const size of [0, ...plan.crowds]) {
+    yield row(`resident memory with ${size} pods`, 'MB', size, (c) => c.memoryMB)
+      .atMostTimes(1, 'kubelet')
+      .goal('<= 0.3 x kubelet + kube-apiserver + etcd', undefined);
+  }
+  yield row(`CPU, ${largest} pods with a probe a second`, 'cores', largest, (c) => c.cores, true).atMostTimes(
+    0.7,
+    'kubelet',
+  );
+
+  const mine = seen.get(ours.name) as Map<number, Crowd>;
+  const { lateness } = mine.get(largest)!;
+  yield Row.ofOurs(`lateness of a check with ${largest} pods, p99`, 'ms', quantile(lateness!, 0.99)).atMost(10);
+
+  // Per pod, over what the agent uses without any. A handful of pods says little, so the second size is what is compared with.
+  const empty = mine.get(0)!;
+  const withPods = sizes.filter((size) => size > 0 && (plan.growth.includes(size) || size === largest));
+  const reference = withPods[1] ?? withPods[0]!;
+  for (const [what, unit, of] of [
+    ['CPU', 'millicores', (c: Crowd, size: number) => (1000 * c.cores) / size],
+    ['memory', 'MB', (c: Crowd, size: number) => (c.memoryMB - empty.memoryMB) / size],
+  ] as const) {
+    for (const size of withPods) {
+      const perPod = of(mine.get(size)!, size);
+      const grown = Row.ofOurs(`${what} per pod, with ${size}`, unit, perPod);
+      const limit = 1.1 * of(mine.get(reference)!, reference);
+      yield size === withPods.at(-1) ? grown.goal(`no more than with ${reference} (+ 10 %)`, perPod <= limit) : grown;
+    }
+  }
+}
+
+async function measure(contender: Contender, size: number, plan: Plan, timed: Kubelette | undefined): Promise<Crowd> {
+  await contender.start();
+  const { crowd, pids } = contender;
+  if (crowd instanceof Cannot || pids instanceof Cannot) throw new Error('is asked for what it cannot do');
+  const readyMs = size === 0 ? 0 : await within(CROWD_TIMEOUT_MS, `${contender.name}: ${size} pods Ready`, crowd(size));
+  await delay(plan.settleSeconds * 1000);
+  const cores = await coresUsed(pids(), plan.windowSeconds);
+  const memoryMB = residentMB(pids());
+  if (!timed) return { readyMs, cores, memoryMB };
+  const { lateness } = await probeTiming(timed, plan.windowSeconds);
+  return { readyMs, cores, memoryMB, lateness };
+}
