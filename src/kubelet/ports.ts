@@ -134,6 +134,12 @@ export interface ContainerConfigFactory {
     /** The pod's addresses (status.podIPs), or the node's with hostNetwork. */
     readonly podIPs: readonly string[];
   }): Promise<Outcome<ContainerConfig>>;
+  /** The environment that the container's config would have now; undefined when it could have no config now. */
+  environment(input: {
+    readonly pod: Pod;
+    readonly container: Container;
+    readonly podIPs: readonly string[];
+  }): Promise<ReadonlyMap<string, string> | undefined>;
 }
 
 /** Runs lifecycle hooks. */

@@ -38,6 +38,10 @@ export function simHostParts(options: {
   const capacity = { cpuMillis: 4000, memoryBytes: settings.memoryCapacityBytes };
   /** Work on a disk takes a moment, in which anything may happen. */
   const moment = (): Promise<void> => clock.sleep(node.draw([0, 3]));
+  const environment: ContainerConfigFactory['environment'] = ({ pod, container, podIPs }) => {
+    const fields = { nodeName: settings.nodeName, hostIP: settings.hostIP, podIPs };
+    return resolveEnv(pod, container, { objects, fields, capacity, serviceEnv: new Map() });
+  };
   return {
     volumes: {
       async setUp(pod, signal) {
@@ -76,10 +80,9 @@ export function simHostParts(options: {
         return generateSandboxConfig(pod, attempt, settings, { servers: [], searches: [], options: [] });
       },
       async containerConfig({ pod, container, restartCount, imageRef, podIPs }) {
-        const fields = { nodeName: settings.nodeName, hostIP: settings.hostIP, podIPs };
         const { memoryCapacityBytes } = settings;
         try {
-          const env = await resolveEnv(pod, container, { objects, fields, capacity, serviceEnv: new Map() });
+          const env = (await environment({ pod, container, podIPs }))!;
           const given = { pod, container, restartCount, imageRef, env, mounts: [], memoryCapacityBytes };
           return { ok: true, value: generateContainerConfig(given) };
         } catch (error) {
@@ -87,6 +90,7 @@ export function simHostParts(options: {
           return { ok: false, reason: 'CreateContainerConfigError', message: messageOf(error) };
         }
       },
+      environment: (input) => environment(input).catch(() => undefined),
     },
     gc: {
       async collect(_pod, status) {

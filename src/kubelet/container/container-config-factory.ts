@@ -22,6 +22,7 @@ import { type LinkedServices, serviceEnvironment } from './service-env.ts';
 const ETC_HOSTS = '/etc/hosts';
 
 type ContainerInput = Parameters<ContainerConfigFactory['containerConfig']>[0];
+type EnvironmentInput = Parameters<ContainerConfigFactory['environment']>[0];
 
 /**
  * Makes the configs that the runtime is given, and the files that they name: logs' directories, hosts file, termination message. The
@@ -62,11 +63,8 @@ export class PodConfigFactory implements ContainerConfigFactory {
     try {
       const violation = nonRootViolation(pod, container, await this.imageUser(pod, container, imageRef));
       if (violation !== undefined) throw new Error(violation);
-      const { nodeName, hostIP, memoryCapacityBytes } = this.settings;
-      const fields = { nodeName, hostIP, podIPs: input.podIPs };
-      const { objects, capacity } = this;
-      const serviceEnv = serviceEnvironment(await this.services(pod));
-      const env = await resolveEnv(pod, container, { objects, fields, capacity, serviceEnv });
+      const { memoryCapacityBytes } = this.settings;
+      const env = await this.resolve(input);
       const mounts = await this.mounts(input, env);
       this.makeLogDir(pod, container);
       const config = generateContainerConfig({
@@ -83,6 +81,21 @@ export class PodConfigFactory implements ContainerConfigFactory {
       if (isAbort(error)) throw error;
       return { ok: false, reason: 'CreateContainerConfigError', message: messageOf(error) };
     }
+  }
+
+  async environment(input: EnvironmentInput): Promise<ReadonlyMap<string, string> | undefined> {
+    try {
+      return await this.resolve(input);
+    } catch {
+      return undefined;
+    }
+  }
+
+  private async resolve({ pod, container, podIPs }: EnvironmentInput): Promise<ReadonlyMap<string, string>> {
+    const { objects, capacity } = this;
+    const { nodeName, hostIP } = this.settings;
+    const serviceEnv = serviceEnvironment(await this.services(pod));
+    return resolveEnv(pod, container, { objects, fields: { nodeName, hostIP, podIPs }, capacity, serviceEnv });
   }
 
   private async mounts(input: ContainerInput, env: ReadonlyMap<string, string>): Promise<Mount[]> {

@@ -341,9 +341,45 @@ const CASES: readonly Case[] = [
     { create: [{ name: 'side', restartCount: 0 }] },
   ],
   [
-    'what has been created is not created again',
+    'what has been created is not created again; then the one after it',
     (f) => {
       f.containers = [instance('side', { state: 'created' }), instance('i1')];
+    },
+    { create: [{ name: 'i2', restartCount: 0 }] },
+  ],
+  [
+    'one at a time',
+    (f) => {
+      f.containers = [instance('side', { state: 'created' }), instance('i1')];
+      f.operations.set('i2', 'preparing');
+    },
+    {},
+  ],
+  [
+    'the apps as well, while the first init container runs',
+    (f) => {
+      const created = ['a', 'i2', 'side'].map((name) => instance(name, { state: 'created' }));
+      f.containers = [...created, instance('i1')];
+    },
+    { create: [{ name: 'b', restartCount: 0 }] },
+  ],
+  [
+    'but for those whose image may still have to be pulled, or asked for again',
+    (f) => {
+      f.pod.spec.initContainers![2] = container('i2', { image: 'other' });
+      for (const c of f.pod.spec.containers) c.imagePullPolicy = 'Always';
+      f.containers = [instance('side', { state: 'created' }), instance('i1')];
+    },
+    {},
+  ],
+  [
+    'and not before its turn what an earlier one may still make a ConfigMap for',
+    (f) => {
+      f.pod.spec.initContainers![1]!.envFrom = [{ configMapRef: { name: 'c' } }];
+      const env = [{ name: 'X', valueFrom: { secretKeyRef: { name: 's', key: 'k' } } }];
+      f.pod.spec.initContainers![2]!.env = env;
+      f.pod.spec.containers = [container('a', { env })];
+      f.containers = [instance('i1')];
     },
     {},
   ],

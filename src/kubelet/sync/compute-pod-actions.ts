@@ -315,17 +315,36 @@ class Planner {
     return false;
   }
 
-  /** Nothing to do but to have the next ones ready when `index` is done. */
+  /**
+   * Nothing to do but to have the next ones ready when `index` is done, and, one at a time, those after them whose image must not be
+   * asked for: the processor has time for that now.
+   */
   private waitFor(index: number): false {
     const current = this.initContainers[index]!;
     if (this.in.operations.get(current.name) === 'killing') return false;
-    const next = this.initContainers[index + 1];
-    for (const c of next ? [next] : this.pod.spec.containers) {
-      if (this.isBusy(c) || this.createdInstance(c) !== undefined || !canCreateEarly(this.pod, c)) continue;
-      if (this.isHeld(c)) continue;
-      this.create.push({ name: c.name, restartCount: this.nextRestartCount(c) });
-    }
+    const after = this.initContainers[index + 1];
+    const next = after ? [after] : this.pod.spec.containers;
+    const later = after ? [...this.initContainers.slice(index + 2), ...this.pod.spec.containers] : [];
+    for (const c of next) if (this.isToBeCreated(c)) this.createAhead(c);
+    const isBusy = this.create.length > 0 || [...this.in.operations.values()].includes('preparing');
+    const one = isBusy ? undefined : later.find((c) => this.isToBeCreated(c) && this.hasImageOf(c));
+    if (one) this.createAhead(one);
     return false;
+  }
+
+  private isToBeCreated(c: Container): boolean {
+    return !this.isBusy(c) && !this.isHeld(c) && this.createdInstance(c) === undefined && canCreateEarly(this.pod, c);
+  }
+
+  private createAhead(c: Container): void {
+    this.create.push({ name: c.name, restartCount: this.nextRestartCount(c) });
+  }
+
+  /** Whether another container of this pod has the same image already. */
+  private hasImageOf({ image, imagePullPolicy }: Container): boolean {
+    if (imagePullPolicy === 'Always') return false;
+    const others = [...this.initContainers, ...this.pod.spec.containers].filter((c) => c.image === image);
+    return others.some(({ name }) => this.in.status.containers.some((c) => c.name === name));
   }
 
   /** Keeps the sidecars before `end` running. */
@@ -607,10 +626,12 @@ export function podFullName(pod: Pod): string {
 }
 
 /**
- * Creating a container looks at its mounts. What an earlier container may still make there (a sub-path, something on the host)
- * must exist by then, so such containers are created only when it is their turn.
+ * Creating a container looks at its mounts and its environment. What an earlier container may still make for it (a sub-path, something on the
+ * host, a ConfigMap) must exist by then, so such containers are created only when it is their turn.
  */
 function canCreateEarly(pod: Pod, container: Container): boolean {
+  const { envFrom = [], env = [] } = container;
+  if (envFrom.length > 0 || env.some(({ valueFrom: v }) => v?.configMapKeyRef || v?.secretKeyRef)) return false;
   const onHost = new Set((pod.spec.volumes ?? []).filter((v) => v.hostPath).map((v) => v.name));
   return !(container.volumeMounts ?? []).some((m) => m.subPath || m.subPathExpr || onHost.has(m.name));
 }

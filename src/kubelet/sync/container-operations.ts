@@ -32,6 +32,8 @@ const START_RETRY_MS = 100;
 /** What is done to single containers, with the events that tell of it. Decides nothing. */
 export class ContainerOperations {
   private readonly parts: KubeletParts;
+  /** The environment of what was created and has not been started, by id. */
+  private readonly environments = new Map<string, string>();
 
   constructor(parts: KubeletParts) {
     this.parts = parts;
@@ -79,6 +81,7 @@ export class ContainerOperations {
       void this.parts.pleg.relist();
       throw this.failed(pod, container, 'CreateContainerError', messageOf(error), error);
     }
+    this.environments.set(id, JSON.stringify(config.envs.map(({ key, value }) => [key, value])));
     this.parts.pleg.containerCreated(pod.metadata.uid ?? '', {
       id,
       name: container.name,
@@ -90,6 +93,24 @@ export class ContainerOperations {
     });
     this.event(pod, container, 'Normal', 'Created', 'Container created');
     return id;
+  }
+
+  /**
+   * Whether a container that was created ahead of its turn would be given the same environment today: Services and ConfigMaps may have
+   * come meanwhile, which is what init containers wait for. Of those that an agent before us created nobody knows; they count as fit.
+   */
+  async isFit(id: string, pod: Pod, container: Container, podIPs: readonly string[]): Promise<boolean> {
+    const was = this.environments.get(id);
+    if (was === undefined) return true;
+    const now = await this.parts.configs.environment({ pod, container, podIPs });
+    return now !== undefined && JSON.stringify([...now]) === was;
+  }
+
+  /** Removes a container that was created and must not be started. */
+  async discard(id: string): Promise<void> {
+    await this.parts.runtime.removeContainer(id);
+    this.environments.delete(id);
+    this.parts.pleg.containerRemoved(id);
   }
 
   /** Starts a created container; its postStart hook included. @throws ContainerFailure */

@@ -616,11 +616,17 @@ export class PodWorker {
   ): Promise<{ id: string; sandbox: SandboxRuntimeStatus } | undefined> {
     const { signal } = this.syncing;
     const { name } = container;
-    if (wanted.createdId !== undefined) {
-      const sandbox = await sandboxReady;
-      return sandbox && { id: wanted.createdId, sandbox };
-    }
+    const ipsIn = (sandbox: SandboxRuntimeStatus): readonly string[] =>
+      this.pod.spec.hostNetwork ? [this.parts.settings.hostIP] : sandbox.ips;
     try {
+      if (wanted.createdId !== undefined) {
+        const sandbox = await sandboxReady;
+        if (!sandbox) return undefined;
+        const isFit = await this.operationsOf.isFit(wanted.createdId, this.pod, container, ipsIn(sandbox));
+        if (isFit) return { id: wanted.createdId, sandbox };
+        if (signal.aborted) return undefined;
+        await this.operationsOf.discard(wanted.createdId);
+      }
       const volumes = await (volumesReady ?? this.volumes(name));
       if (!volumes || signal.aborted) return undefined;
       const attempt = this.runtimeStatus.sandboxes[0];
@@ -647,7 +653,7 @@ export class PodWorker {
         volumes,
         sandbox,
         sandboxConfig: await this.sandboxConfig(sandbox.attempt),
-        podIPs: this.pod.spec.hostNetwork ? [this.parts.settings.hostIP] : sandbox.ips,
+        podIPs: ipsIn(sandbox),
       });
       return { id, sandbox };
     } catch (error) {

@@ -58,6 +58,26 @@ describe('a pod', () => {
     expect(t.row()).toBe('1/1 Running 0');
   });
 
+  it('whose init container waited for a Service gives the app its variables: what was created before is made anew', async () => {
+    await using t = new TestKubelet();
+    await t.start();
+    await t.apply(TWO_INIT.replaceAll('busybox', 'busybox:1'));
+    expect(t.calls().slice(1)).toEqual([
+      'createContainer a',
+      'startContainer a',
+      'createContainer b',
+      'createContainer app',
+    ]);
+    t.fake.exit(t.fake.container('a')!.id, 0);
+    await t.settle();
+    t.serviceEnv.set('DB_SERVICE_HOST', '10.96.0.7');
+    t.fake.exit(t.fake.container('b')!.id, 0);
+    await t.settle();
+    expect(t.row()).toBe('1/1 Running 0');
+    const calls = ['startContainer b', 'removeContainer app', 'createContainer app', 'startContainer app'];
+    expect(t.calls().slice(5, 9)).toEqual(calls);
+  });
+
   it('is restarted within the turn in which its exit is told, before CRI says so', async () => {
     await using t = new TestKubelet({ exitReportLagMs: 70 });
     await t.start();

@@ -98,7 +98,8 @@ export class ScriptedProbes implements ProbeManager {
 }
 
 /** Configs with what adoption needs, and no more. */
-const plainConfigs: ContainerConfigFactory = {
+const plainConfigs = (serviceEnv: ReadonlyMap<string, string>): ContainerConfigFactory => ({
+  environment: async () => serviceEnv,
   async sandboxConfig(pod, attempt) {
     const { name = '', namespace = '', uid = '' } = pod.metadata;
     return PodSandboxConfig.fromPartial({
@@ -122,6 +123,7 @@ const plainConfigs: ContainerConfigFactory = {
       value: ContainerConfig.fromPartial({
         metadata: { name: container.name, attempt: restartCount },
         image: { image: container.image ?? '' },
+        envs: [...serviceEnv].map(([key, value]) => ({ key, value })),
         labels: {
           [LABELS.podName]: pod.metadata.name ?? '',
           [LABELS.podNamespace]: pod.metadata.namespace ?? '',
@@ -132,7 +134,7 @@ const plainConfigs: ContainerConfigFactory = {
       }),
     };
   },
-};
+});
 
 /** emptyDir works; a secret is never there. */
 class FakeVolumes implements VolumeManager {
@@ -188,6 +190,8 @@ export class TestKubelet {
   readonly hooksRan: string[] = [];
   readonly unrouted: string[] = [];
   readonly messages = new Map<string, string>();
+  /** What every container's environment says of Services. */
+  readonly serviceEnv = new Map<string, string>();
   traces: PodTraces;
   kubelet: Kubelet;
   private recorder: ApiEventRecorder;
@@ -233,7 +237,7 @@ export class TestKubelet {
       probes,
       hooks: fakeHooks(clock, this.hooksRan),
       volumes,
-      configs: plainConfigs,
+      configs: plainConfigs(this.serviceEnv),
       hostPorts: { async set() {}, async remove() {}, async retain() {} },
       gc: { async collect() {}, async removePod() {}, async retain() {} },
       recorder,
