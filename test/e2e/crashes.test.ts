@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { SeededRandom } from '../../src/lib/random.ts';
 import { eventually } from './harness/eventually.ts';
-import { PodLives } from './harness/pod-lives.ts';
+import { PodLives, shimsOf } from './harness/pod-lives.ts';
 import { useNode } from './harness/test-node.ts';
 
 /** `make crash`: all of them. Otherwise as many as fit into a minute. */
@@ -91,22 +91,6 @@ function answersOn(socket: string): Promise<boolean> {
   });
 }
 
-/** The shims of this node's pods. */
-function shims(): number[] {
-  const { socket } = node.current.layout.containerd;
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .filter((pid) => {
-      try {
-        const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
-        return words[0]!.includes('containerd-shim') && words.includes(socket) && !words.includes('start');
-      } catch {
-        return false; // it has just ended
-      }
-    })
-    .map(Number);
-}
-
 describe('kill -9 at random moments of many lives', () => {
   test('of the agent: nothing is killed, doubled or left; what was shown and acknowledged stands', {
     timeout: TIMEOUT_MS,
@@ -128,7 +112,7 @@ describe('kill -9 at random moments of many lives', () => {
 
   test('of shims: their pods come back, and are never doubled', { timeout: TIMEOUT_MS }, async () => {
     await during('shim', 3000, async (random) => {
-      const pids = shims();
+      const pids = shimsOf(node.current.layout);
       const pid = pids[Math.floor(random.float() * pids.length)];
       if (pid !== undefined) await kill9(pid);
     });

@@ -41,7 +41,7 @@ describe('a forecast', () => {
   it('is the same each time, to the byte, and asks the real world for nothing', async () => {
     const manifest = SERVICE + pod('a', WEB) + pod('b', WEB);
     const flags = { fail: ['a/app@20s=hang'], killAgent: ['30s'] };
-    const watch = watchForLeaks();
+    const watch = watchForLeaks({ everything: true });
     let first: Forecast;
     let leaks: string[] = [];
     try {

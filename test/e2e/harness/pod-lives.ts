@@ -2,6 +2,7 @@ import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync } from 'node
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Container, Pod } from '../../../src/api/generated/types.ts';
+import type { InstanceLayout } from '../../../src/lib/instance.ts';
 import type { Random } from '../../../src/lib/random.ts';
 import { eventually } from './eventually.ts';
 import { podManifest, sh } from './manifests.ts';
@@ -110,7 +111,8 @@ export class PodLives {
       ...found.map((id) => `container ${id}`),
       ...entries(layout.podsDir).map((name) => `pod directory ${name}`),
       ...entries(layout.podLogsDir).map((name) => `log directory ${name}`),
-      ...entries(this.tasksDir).map((name) => `task ${name}: ${entries(join(this.tasksDir, name)).join(', ')}`),
+      // Not the directories of tasks: one in whose making or removal containerd was killed it leaves there, empty of life.
+      ...shimsOf(layout).map((pid) => `shim ${pid}`),
       ...addresses.map((name) => `address ${name}`),
       ...mounts.map((target) => `mount ${target}`),
       ...[...this.netns].filter((path) => existsSync(path)).map((path) => `network namespace ${path}`),
@@ -345,6 +347,21 @@ export class PodLives {
   private get tasksDir(): string {
     return join(this.options.node.layout.containerd.state, 'io.containerd.runtime.v2.task/k8s.io');
   }
+}
+
+/** The shims of a node's pods. */
+export function shimsOf({ containerd }: InstanceLayout): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .filter((pid) => {
+      try {
+        const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+        return words[0]!.includes('containerd-shim') && words.includes(containerd.socket) && !words.includes('start');
+      } catch {
+        return false; // it has just ended
+      }
+    })
+    .map(Number);
 }
 
 const MERGE_PATCH = 'application/merge-patch+json';
