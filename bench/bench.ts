@@ -75,7 +75,17 @@ try {
   }
   console.log(`${machine()}${isJudged ? `; ${plan.runs} runs` : '; a little of everything, nothing to judge by'}`);
   console.log(header(columns));
-  for (const [name, part] of Object.entries(parts)) if (name === (given.only ?? name)) await part();
+  for (const [name, part] of Object.entries(parts)) {
+    if (name !== (given.only ?? name)) continue;
+    try {
+      await part();
+    } catch (error) {
+      // The other parts may still work.
+      console.error(`${name}: FAILED:`, error);
+      process.exitCode = 1;
+      await stopAll();
+    }
+  }
 } finally {
   await cleanUp();
 }
@@ -133,10 +143,14 @@ async function show(measured: AsyncIterable<Row>): Promise<void> {
   }
 }
 
-async function cleanUp(): Promise<void> {
+async function stopAll(): Promise<void> {
   for (const contender of [ours, wide, bare, ...others]) {
     await contender.stop().catch((error: unknown) => console.error(`${contender.name}: ${(error as Error).message}`));
   }
+}
+
+async function cleanUp(): Promise<void> {
+  await stopAll();
   rmSync(work, { recursive: true, force: true });
   await standIns.stop();
 }

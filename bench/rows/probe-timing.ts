@@ -10,8 +10,9 @@ interface Timing {
   readonly missed: number;
 }
 
-/** Between two attempts to read a probe while none of its checks is under way. */
+/** Between two attempts to see those probes at rest that had a check under way before. */
 const READ_AGAIN_MS = 20;
+const MOST_READS = 200;
 
 /**
  * How the checks of all pods were timed during the last seconds (20 at most), as the agent remembers them: each probe's grid is known
@@ -22,11 +23,14 @@ export async function probeTiming(node: Kubelette, seconds: number): Promise<Tim
   const lateness: number[] = [];
   let missed = 0;
   for (const { metadata } of items) {
-    for (const { probe, nextAt, results } of await restingProbes(node, metadata.name!)) {
+    const records = await node.probes(metadata.name!);
+    const grids = await gridsOf(records, () => node.probes(metadata.name!));
+    for (const { probe, results, ...record } of records) {
       const periodMs = probe.periodSeconds! * 1000;
+      const onGrid = grids.get(keyOf(record))!;
       const begin = results[0]!.at - seconds * 1000;
       const checks = results.filter(({ at }) => at > begin);
-      lateness.push(...checks.map(({ at }) => latenessOf(at, nextAt!, periodMs)));
+      lateness.push(...checks.map(({ at }) => latenessOf(at, onGrid, periodMs)));
       missed += checks.filter(({ outcome }) => outcome !== 'success').length;
       for (const [i, { at }] of checks.entries()) {
         const before = checks[i + 1];
@@ -43,11 +47,23 @@ function latenessOf(at: number, onGrid: number, periodMs: number): number {
   return after > periodMs - 2 ? 0 : after;
 }
 
-/** A pod's probes at a moment when each waits for its next check. */
-async function restingProbes(node: Kubelette, pod: string): Promise<ProbeRecord[]> {
-  for (;;) {
-    const records = await node.probes(pod);
-    if (records.every((record) => record.nextAt !== undefined && record.results.length > 0)) return records;
+const keyOf = ({ containerId, type }: Pick<ProbeRecord, 'containerId' | 'type'>): string => `${containerId} ${type}`;
+
+/**
+ * Of each probe an instant of its grid: when its next check is due, which is not known while one is under way.
+ * @param again reads the same probes anew
+ */
+export async function gridsOf(
+  records: readonly ProbeRecord[],
+  again: () => Promise<readonly ProbeRecord[]>,
+): Promise<Map<string, number>> {
+  const grids = new Map<string, number>();
+  let seen = records;
+  for (let reads = 1; ; reads++) {
+    for (const record of seen) if (record.nextAt !== undefined) grids.set(keyOf(record), record.nextAt);
+    if (records.every((record) => grids.has(keyOf(record)))) return grids;
+    if (reads === MOST_READS) throw new Error('a probe never waits for its next check');
     await delay(READ_AGAIN_MS);
+    seen = await again();
   }
 }
