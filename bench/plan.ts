@@ -32,7 +32,7 @@ export const FULL: Plan = {
   objects: [1, 100, 5000],
   writes: 300,
   services: [10, 1000],
-  flips: 400,
+  flips: 500,
   nodeStarts: 5,
 };
 
