@@ -2,6 +2,7 @@ import { existsSync, rmdirSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { connectRuntime } from '../cri/cri-client.ts';
 import type { PodSandbox } from '../cri/generated/cri.ts';
+import { endLingering } from '../cri/grpc/linger.ts';
 import { findContainerd } from '../cri/managed-containerd.ts';
 import { removeContainerdState } from '../cri/remove-containerd-state.ts';
 import type { RuntimeService } from '../cri/runtime-service.ts';
@@ -62,6 +63,7 @@ export async function removeHostState(
   clock: Clock,
   options: { readonly keepImages: boolean },
 ): Promise<void> {
+  endLingering(layout.containerd.socket);
   await removeContainerdState(layout, clock, options);
   await removePodNetwork(layout);
   removeAgentFile(layout);

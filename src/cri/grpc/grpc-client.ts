@@ -140,6 +140,7 @@ export class GrpcClient {
   /** Drops the connection; calls in flight and later ones fail with UNAVAILABLE. */
   close(): void {
     this.closed = true;
+    this.connection?.release();
     this.connection?.session.destroy();
     this.connection = undefined;
   }
@@ -169,7 +170,7 @@ export class GrpcClient {
       settings: { initialWindowSize: STREAM_WINDOW_BYTES, enablePush: false },
       maxSessionMemory: SESSION_MEMORY_MB,
     });
-    const connection: Connection = { session, failure: undefined };
+    const connection: Connection = { session, failure: undefined, release: () => {} };
     const forget = (): void => {
       if (this.connection === connection) this.connection = undefined;
     };
@@ -179,7 +180,9 @@ export class GrpcClient {
     });
     session.once('connect', () => {
       session.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
-      if (this.lingers) session.once('close', lingerOn(socket, this.socketPath));
+      if (!this.lingers || this.closed) return;
+      connection.release = lingerOn(socket, this.socketPath);
+      session.once('close', connection.release);
     });
     // After GOAWAY the streams in flight may still end well, but no new one may begin.
     session.once('goaway', forget);
@@ -194,6 +197,8 @@ interface Connection {
   readonly session: ClientHttp2Session;
   /** Why it broke, once it has. */
   failure: string | undefined;
+  /** Nothing lingers on it from now on. */
+  release: () => void;
 }
 
 /** One call in flight: gathers the status that the server gives it. */

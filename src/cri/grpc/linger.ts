@@ -1,24 +1,28 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 
 /** Longer than any call takes that starts something. */
 const LINGER_SECONDS = 2;
-/** Standard input tells of us: a line when the connection is not needed any more, its end when we died. */
+/** What it is called, for those who look at a list of processes. */
+const NAME = 'kubelette-lingers';
+/** Standard input tells of us by its end: we died. */
 const WAIT = `read -r _ || sleep ${LINGER_SECONDS}`;
 
 /**
  * Keeps a connection open for a moment after our own death. containerd gives up a call when its caller's connection breaks, and kills
  * the container that it was just starting; while another process has the same socket open it does not notice, and finishes the call.
  * @param socket connected
- * @returns lets go of it
+ * @param socketPath whereto
+ * @returns lets go of it at once
  */
-export function lingerOn(socket: Socket, what: string): () => void {
+export function lingerOn(socket: Socket, socketPath: string): () => void {
   // By its number, since Node stops reading from a stream that a child gets.
   const fd = (socket as Socket & { readonly _handle?: { readonly fd?: number } })._handle?.fd;
   if (fd === undefined || fd < 0) return () => {};
   let child: ChildProcess;
   try {
-    child = spawn('sh', ['-c', WAIT, 'kubelette-lingers', what], {
+    child = spawn('sh', ['-c', WAIT, NAME, socketPath], {
       // Not as one of the first three descriptors: those would be made blocking, for us as well.
       stdio: ['pipe', 'ignore', 'ignore', fd],
       detached: true,
@@ -33,5 +37,18 @@ export function lingerOn(socket: Socket, what: string): () => void {
   stdin?.on('error', () => {});
   child.unref();
   (stdin as Socket | null)?.unref();
-  return () => void stdin?.end('\n');
+  return () => void child.kill('SIGKILL');
+}
+
+/** Ends at once what lingers on a socket after the death of the process that called there. */
+export function endLingering(socketPath: string): void {
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    try {
+      const [, , wait, name, path] = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+      // The group: it may be asleep in a process of its own.
+      if (wait === WAIT && name === NAME && path === socketPath) process.kill(-Number(pid), 'SIGKILL');
+    } catch {
+      // It ended just now.
+    }
+  }
 }
