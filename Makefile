@@ -43,7 +43,8 @@ setup-browser:
 	@scripts/setup --browser
 
 e2e: setup-browser build ## end-to-end tests: real containerd, real kubectl; needs root
-	@$(VITEST) --project e2e --project e2e-quiet --outputFile.json=$(RESULTS)/e2e.json
+	@$(VITEST) --project e2e --outputFile.json=$(RESULTS)/e2e.json
+	@$(VITEST) --project e2e-quiet --outputFile.json=$(RESULTS)/e2e-quiet.json
 
 test: setup-browser check unit sim build e2e bench-quick ## everything: set-up, checks, unit, simulator and end-to-end tests, and whether measuring works
 

@@ -2,7 +2,7 @@ import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config
 
 // unit: pure parts and fakes, no root needed. runtime: the RuntimeService cases on a real containerd.
 // e2e: the whole agent, driven by the real kubectl; needs root, containerd and the stand-in registry (`make test` starts it).
-// e2e-quiet: those of them that compare times with what they should be; when everything else is over.
+// e2e-quiet: those of them that compare times with what they should be; `make e2e` runs them when everything else is over.
 const QUIET = ['test/e2e/simulate.test.ts'];
 const onTheHost: TestProjectInlineConfiguration['test'] = {
   globalSetup: ['test/e2e/global-setup.ts'],
@@ -44,7 +44,6 @@ export default defineConfig({
           include: QUIET,
           ...onTheHost,
           maxWorkers: 1,
-          sequence: { groupOrder: 1 },
         },
       },
     ],
