@@ -60,6 +60,10 @@ export interface PodWorkerOptions {
   readonly orphan?: boolean;
 }
 
+/** Exit code of a process that was killed. */
+const SIGKILLED = 137;
+/** So long the cause of an end may come after it. */
+const OOM_LAG_MS = 100;
 const MAX_KILL_RECORDS = 20;
 /** After failures that are nobody's back-off: doubling. */
 const FIRST_RETRY_MS = 1000;
@@ -368,8 +372,29 @@ export class PodWorker {
 
   // --- status
 
+  /**
+   * Whether a container with a memory limit was killed just now, and not by us: containerd tells the cause apart from the exit, and not
+   * always before it. The end is told when the cause is known, or soon.
+   */
+  private mayHaveRunOutOfMemory({ containers }: PodRuntimeStatus): boolean {
+    const isEndedByUs =
+      this.endReason !== undefined && this.endReason !== 'Finished' && this.endReason !== 'InitFailed';
+    if (isEndedByUs) return false;
+    const now = this.parts.clock.monotonic();
+    return containers.some((c) => {
+      if (c.exitCode !== SIGKILLED || c.reason === 'OOMKilled' || this.toldEnds.has(c.id) || this.killed.has(c.id))
+        return false;
+      if (!this.containerSpec(c.name)?.resources?.limits?.memory) return false;
+      const leftMs = (this.finished.get(c.id) ?? now) + OOM_LAG_MS - now;
+      if (leftMs <= 0) return false;
+      this.parts.clock.setTimer(leftMs, () => this.wake());
+      return true;
+    });
+  }
+
   private publish(status: PodRuntimeStatus): void {
     if (this.isFrozen || this.isGone || !this.parts.pleg.isSettled(this.podUID)) return;
+    if (this.mayHaveRunOutOfMemory(status)) return;
     // An exit is told as such before it is told that its replacement waits.
     const untold = status.containers.find(
       (c) => c.state === 'exited' && !this.toldEnds.has(c.id) && this.isBackingOff(c),
