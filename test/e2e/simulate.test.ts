@@ -1,4 +1,5 @@
 import { chmod, cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { type CpuInfo, cpus } from 'node:os';
 import { dirname, join } from 'node:path';
 import { expect, inject, test } from 'vitest';
 import type { ContainerStatus, Event, Pod } from '../../src/api/generated/types.ts';
@@ -10,8 +11,10 @@ import { isReady, useNode } from './harness/test-node.ts';
 const node = useNode();
 const example = (name: string): string => join(import.meta.dirname, '../../examples', name);
 const MANIFESTS = [example('init-demo.yaml'), example('webapl.yaml')];
-/** How much a step of the real life may differ from the simulated one. */
+/** How much a step of the real life may differ from the simulated one; and where others keep the processors busy, by this share. */
 const SLACK_MS = 300;
+const BUSY_SLACK_MS = 1500;
+const BUSY = 0.25;
 
 /** It runs for so few milliseconds that nobody may have seen it. */
 const INSTALL_STARTED = 'init-demo/install: started, restart 0';
@@ -27,6 +30,7 @@ test('the examples live as `kubelette simulate` says, step by step', { timeout: 
   const apply = ['apply', ...MANIFESTS.flatMap((file) => ['-f', file])];
   await bringImages(apply);
   await using life = await RealLife.start();
+  const before = cpus();
   await node.current.kubectl(...apply);
   await node.current.podReady('init-demo', { timeoutMs: 60_000 });
   const isSecond = (pod: Pod | undefined): boolean => pod?.status?.containerStatuses?.[0]?.restartCount === 1;
@@ -35,6 +39,7 @@ test('the examples live as `kubelette simulate` says, step by step', { timeout: 
   await life.takeProbes();
   await node.current.kubectl('delete', 'pod', 'init-demo', 'webapl');
   const real = life.moments();
+  const busy = busyShare(before, cpus());
 
   const lasts = Math.ceil(Math.max(...real.filter((m) => m.what.includes('asked to go')).map((m) => m.atMs)));
   const isSeen = ({ what }: Moment): boolean =>
@@ -46,9 +51,11 @@ test('the examples live as `kubelette simulate` says, step by step', { timeout: 
     return { what, real: Math.round(atMs), simulated: simulatedMs, apart: Math.round(atMs - simulatedMs) };
   });
   const most = Math.max(...beside.map(({ apart }) => Math.abs(apart)));
-  console.log(`${beside.length} steps, simulated and real at most ${most} ms apart`);
+  const slackMs = busy > BUSY ? BUSY_SLACK_MS : SLACK_MS;
+  const load = `the processors were busy for ${Math.round(busy * 100)} % of the time`;
+  console.log(`${beside.length} steps, simulated and real at most ${most} ms apart, of ${slackMs} allowed: ${load}`);
   const table = beside.map((b) => `${b.real} real, ${b.simulated} simulated: ${b.what}`).join('\n');
-  expect(most, table).toBeLessThanOrEqual(SLACK_MS);
+  expect(most, table).toBeLessThanOrEqual(slackMs);
 });
 
 test('simulating needs no root and no network', async ({ skip }) => {
@@ -73,6 +80,15 @@ test('simulating needs no root and no network', async ({ skip }) => {
   expect(result).toMatchObject({ code: 0, stderr: '' });
   expect((JSON.parse(result.stdout) as Forecast).pods).toMatchObject([{ pod: 'webapl', restarts: 1 }]);
 });
+
+/** How much of the time between two looks the processors had work: the pods themselves need next to none. */
+function busyShare(before: readonly CpuInfo[], after: readonly CpuInfo[]): number {
+  const sum = (cores: readonly CpuInfo[], of: (times: CpuInfo['times']) => number): number =>
+    cores.reduce((total, { times }) => total + of(times), 0);
+  const all = (times: CpuInfo['times']): number => Object.values(times).reduce((a, b) => a + b, 0);
+  const idle = sum(after, (t) => t.idle) - sum(before, (t) => t.idle);
+  return 1 - idle / (sum(after, all) - sum(before, all));
+}
 
 /** How long a disk needs to unpack images for the first time, and what else has to wait meanwhile, nobody can foretell. */
 async function bringImages(apply: readonly string[]): Promise<void> {
