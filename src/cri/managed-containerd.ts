@@ -15,6 +15,7 @@ import { CAP_SYS_RESOURCE, findProcesses, hasCapability, overlayWorks } from './
 import { type ContainerdPrograms, findContainerdPrograms, systemPath } from './host-programs.ts';
 import { mountTable } from './mount-table.ts';
 import { replaceFile } from './replace-file.ts';
+import { sweepLostShims } from './shims.ts';
 import { connectionLost, fileAppears } from './socket-events.ts';
 
 export interface ManagedContainerdOptions {
@@ -233,13 +234,17 @@ export class ManagedContainerd {
     }
   }
 
-  /** Starts it again whenever it has died. Never rejects. */
+  /** Starts it again whenever it has died, and ends shims that were lost with it. Never rejects. */
   private async supervise(program: string, signal: AbortSignal): Promise<void> {
     const { clock } = this.options;
     let delayMs = 0;
     while (!signal.aborted) {
       const began = clock.monotonic();
+      const dead = new AbortController();
+      const swept = this.sweep(AbortSignal.any([signal, dead.signal]));
       await this.untilDead(signal);
+      dead.abort();
+      await swept;
       if (signal.aborted) return;
       this.logger.warn({ pid: this.process?.pid }, 'containerd has died; starting it again');
       const healthy = clock.monotonic() - began > HEALTHY_AFTER_MS;
@@ -250,6 +255,19 @@ export class ManagedContainerd {
       await this.launch(program, new AbortController().signal).catch((error: unknown) => {
         this.logger.error({ error: messageOf(error) }, 'containerd cannot be started');
       });
+    }
+  }
+
+  private async sweep(signal: AbortSignal): Promise<void> {
+    const { process: containerd, logger } = this;
+    if (!containerd) return;
+    const { clock, layout } = this.options;
+    const { socket } = layout.containerd;
+    const { runtime, close } = connectRuntime({ endpoint: this.endpoint, clock, logger });
+    try {
+      await sweepLostShims({ containerd, socket, runtime, clock, logger, signal });
+    } finally {
+      close();
     }
   }
 

@@ -8,10 +8,10 @@ import { errnoOf, messageOf, UserError } from '../lib/errors.ts';
 import type { InstanceLayout } from '../lib/instance.ts';
 import { isAlive, type ProcessIdentity } from '../lib/process-identity.ts';
 import { removeCniState } from './cni-config.ts';
-import { findProcesses } from './host-facts.ts';
 import { systemPath } from './host-programs.ts';
 import { findContainerd } from './managed-containerd.ts';
 import { mountTable } from './mount-table.ts';
+import { findShims } from './shims.ts';
 
 /** How long killed processes may take to go. */
 const KILL_TIMEOUT_MS = 10_000;
@@ -40,13 +40,6 @@ export async function removeContainerdState(
   const durable = [root, config, log, `${log}.old`];
   await Promise.all(
     [...volatile, ...(keepImages ? [] : durable)].map((path) => rm(path, { recursive: true, force: true })),
-  );
-}
-
-/** The shims of one containerd, which outlive it. */
-function findShims(socket: string): ProcessIdentity[] {
-  return findProcesses(
-    (command) => /(^|\/)containerd-shim/.test(command[0] ?? '') && command[command.indexOf('-address') + 1] === socket,
   );
 }
 
