@@ -1,5 +1,5 @@
-import type { Pod } from '../api/generated/types.ts';
-import { PODS } from '../api/resources.ts';
+import type { Event, Pod } from '../api/generated/types.ts';
+import { EVENTS, PODS } from '../api/resources.ts';
 import { hasReason } from '../api/status-error.ts';
 import type { KubeClient } from '../client/kube-client.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -9,6 +9,12 @@ import { UserError } from '../lib/errors.ts';
 const PATIENCE_MS = 15_000;
 const RETRY_MS = 300;
 
+interface PodKey {
+  readonly name: string;
+  readonly namespace: string;
+  readonly uid: string;
+}
+
 /**
  * Tells of a pod's every state from now on, the last one being undefined: it is gone, or another pod has its name. Resolves then, or
  * when the signal aborts. Level-triggered: states may be left out, the newest never.
@@ -17,7 +23,7 @@ const RETRY_MS = 300;
 export async function followPod(
   client: KubeClient,
   clock: Clock,
-  key: { readonly name: string; readonly namespace: string; readonly uid: string },
+  key: PodKey,
   onPod: (pod: Pod | undefined) => void,
   signal: AbortSignal,
 ): Promise<void> {
@@ -52,6 +58,45 @@ export async function followPod(
           cause: error,
         });
       }
+    }
+    if (!signal.aborted) await clock.sleep(RETRY_MS, signal).catch(() => {});
+  }
+}
+
+/**
+ * Tells of all events about a pod (this very one, not an earlier one of its name), at the start and at each change, until the signal
+ * aborts. Events help whoever looks at a pod and no more: while the server is away nothing is told, and nothing is thrown.
+ */
+export async function followPodEvents(
+  client: KubeClient,
+  clock: Clock,
+  { name, namespace, uid }: PodKey,
+  onEvents: (events: readonly Event[]) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const fieldSelector = `involvedObject.name=${name},involvedObject.namespace=${namespace}`;
+  while (!signal.aborted) {
+    try {
+      const { items, resourceVersion } = await client.list(EVENTS, { namespace, fieldSelector });
+      const events = new Map<string, Event>();
+      const tell = (): void =>
+        onEvents([...events.values()].filter((e) => [undefined, uid].includes(e.involvedObject.uid)));
+      for (const event of items) events.set(event.metadata.name!, event);
+      tell();
+      for await (const { type, object } of client.watch(EVENTS, {
+        namespace,
+        fieldSelector,
+        resourceVersion,
+        signal,
+      })) {
+        if (type === 'ERROR') break;
+        if (type === 'BOOKMARK') continue;
+        if (type === 'DELETED') events.delete(object.metadata.name!);
+        else events.set(object.metadata.name!, object);
+        tell();
+      }
+    } catch {
+      // The server is away, or is going: what was told stays, and it is asked again.
     }
     if (!signal.aborted) await clock.sleep(RETRY_MS, signal).catch(() => {});
   }

@@ -1,7 +1,7 @@
 import { beforeEach, expect, test, vi } from 'vitest';
 import type { ContainerStatus, Pod, PodStatus } from '../api/generated/types.ts';
 import { readManifest } from '../api/manifest.ts';
-import { CONFIGMAPS, PODS } from '../api/resources.ts';
+import { CONFIGMAPS, EVENTS, PODS } from '../api/resources.ts';
 import { ApiStatusError } from '../api/status-error.ts';
 import { FakeKubeClient } from '../client/fake-kube-client.ts';
 import type { ServerOptions } from './context.ts';
@@ -220,6 +220,26 @@ test('on a terminal the view is painted in place', async () => {
   await context.clock.advance(600);
   expect(context.out()).toContain('● web  Running');
   expect(context.out()).toContain('Ctrl-C removes what was made.');
+  context.signal('SIGINT');
+  context.signal('SIGINT');
+  await context.clock.advance(600);
+  expect(await end).toBe('interrupted');
+});
+
+test('of states and events that follow one another at once, no line is left out', async () => {
+  const { end } = start(POD);
+  await context.clock.advance(10);
+  const pod = kube.all(PODS)[0]!;
+  const about = { kind: 'Pod', ...key('web'), uid: pod.metadata.uid!, fieldPath: 'spec.containers{app}' };
+  for (const reason of ['Pulling', 'Pulled']) {
+    await kube.create(EVENTS, { metadata: { ...key(`web.${reason}`) }, involvedObject: about, reason });
+  }
+  for (const status of [RUNNING, READY]) await kube.update(PODS, { ...pod, status });
+  await context.clock.advance(10);
+  const lines = context.out();
+  for (const words of ['pulling image web', 'waiting, its image is here', 'running, not ready', 'running, ready']) {
+    expect(lines).toContain(`web/app: ${words}\n`);
+  }
   context.signal('SIGINT');
   context.signal('SIGINT');
   await context.clock.advance(600);

@@ -1,4 +1,4 @@
-import type { ContainerStatus, Pod } from '../api/generated/types.ts';
+import type { ContainerStatus, Event, Pod } from '../api/generated/types.ts';
 import type { ManifestObject } from '../api/manifest.ts';
 import { type KubeObject, PODS, pathOf, type Resource } from '../api/resources.ts';
 import { hasReason } from '../api/status-error.ts';
@@ -7,8 +7,8 @@ import { UserError } from '../lib/errors.ts';
 import { applyManifest, getOrUndefined, type Validate } from './apply-manifest.ts';
 import type { CliContext, ServerOptions } from './context.ts';
 import { type DeletePace, deleteObject, waitUntilGone } from './delete-object.ts';
-import { followPod } from './follow-pod.ts';
-import { podEvents, podProbes, podPull } from './pod-facts.ts';
+import { followPod, followPodEvents } from './follow-pod.ts';
+import { podProbes, podPull } from './pod-facts.ts';
 import { describeError } from './report-error.ts';
 import { Painter } from './view/painter.ts';
 import { finishes, type PodView, podFacts, renderPod } from './view/render-pod.ts';
@@ -26,7 +26,7 @@ export interface RunOptions {
 /** How the run ended: what the caller has to clean up, or may leave. */
 export type RunEnd = 'ready' | 'finished' | 'interrupted' | 'refused';
 
-/** How often the kubelet is asked for probe results and events while nothing else happens. */
+/** How often the kubelet is asked for probe results, of which nobody tells, while nothing else happens. */
 const REFRESH_MS = 500;
 const LOG_LINES = 100;
 
@@ -56,6 +56,7 @@ class Run {
   /** By UID, in the order of the file; undefined once gone. */
   private readonly views = new Map<string, PodView | undefined>();
   private readonly screen: Screen;
+  private footer = 'Ctrl-C removes what was made.';
   private interrupts = 0;
   private wake: () => void = () => {};
   private lost: unknown;
@@ -86,16 +87,18 @@ class Run {
         await this.removeMade(stop.signal);
         return 'refused';
       }
-      const followers = pods.map((pod) => {
+      const { clock } = this.context;
+      const followers = pods.flatMap((pod) => {
         const { name, namespace, uid } = pod.metadata;
         this.views.set(uid!, this.viewOf(pod));
         const key = { name: name!, namespace: namespace!, uid: uid! };
-        return followPod(this.client, this.context.clock, key, (p) => this.seen(uid!, p), stop.signal).catch(
-          (error) => {
+        return [
+          followPodEvents(this.client, clock, key, (events) => this.heard(uid!, events), stop.signal),
+          followPod(this.client, clock, key, (p) => this.seen(uid!, p), stop.signal).catch((error) => {
             this.lost = error;
             this.wake();
-          },
-        );
+          }),
+        ];
       });
       const end = await this.loop(stop.signal);
       if (end === 'finished' && this.options.removeFinished) await this.removeMade(stop.signal);
@@ -158,6 +161,7 @@ class Run {
       });
       if (this.interrupts > removing) {
         removing = this.interrupts;
+        this.footer = 'removing';
         if (removing > 2) {
           context.exitCode = 130;
           return 'interrupted';
@@ -168,13 +172,12 @@ class Run {
         await this.deletePods(removing === 2 ? { gracePeriodSeconds: 0 } : {});
       }
       await this.refresh();
-      const views = [...this.views.values()].filter((v) => v !== undefined);
-      this.screen.show(views, removing > 0 ? 'removing' : 'Ctrl-C removes what was made.');
+      const views = this.show();
 
       if (removing > 0) {
         if (!(await this.arePodsLeft())) {
           await this.deleteOthers();
-          this.screen.show([], '');
+          this.screen.clear();
           this.screen.say('Removed.');
           context.exitCode = 130;
           return 'interrupted';
@@ -202,22 +205,36 @@ class Run {
 
   private seen(uid: string, pod: Pod | undefined): void {
     this.views.set(uid, pod && this.viewOf(pod, this.views.get(uid)));
+    this.show();
     this.wake();
   }
 
-  /** Asks for events and probe results. What cannot be had now stays as it was. */
+  private heard(uid: string, events: readonly Event[]): void {
+    const view = this.views.get(uid);
+    if (!view) return;
+    this.views.set(uid, { ...view, events, now: this.context.clock.now() });
+    this.show();
+  }
+
+  /** Shows every state, also one that the next follows at once: lines that are printed once must not leave any out. */
+  private show(): PodView[] {
+    const views = [...this.views.values()].filter((v) => v !== undefined);
+    this.screen.show(views, this.footer);
+    return views;
+  }
+
+  /** Asks for what nobody tells. What cannot be had now stays as it was. */
   private async refresh(): Promise<void> {
     await Promise.all(
       [...this.views].map(async ([uid, view]) => {
         if (!view) return;
-        const [events, probes, pull] = await Promise.all([
-          podEvents(this.client, view.pod).catch(() => view.events),
+        const [probes, pull] = await Promise.all([
           podProbes(this.context, this.server, view.pod),
           isPulling(view) ? podPull(this.context, this.server, view.pod) : undefined,
         ]);
         // The pod may have changed, or gone, meanwhile.
         const current = this.views.get(uid);
-        if (current) this.views.set(uid, { ...current, events, probes, pull, now: this.context.clock.now() });
+        if (current) this.views.set(uid, { ...current, probes, pull, now: this.context.clock.now() });
       }),
     );
   }
@@ -297,6 +314,8 @@ interface Screen {
   /** A line that stays. */
   say(line: string): void;
   elapsed(): string;
+  clear(): void;
+  /** Nothing is shown from here on; what stands there stays. */
   done(): void;
 }
 
@@ -304,6 +323,7 @@ class LiveScreen implements Screen {
   private readonly context: CliContext;
   private readonly painter: Painter;
   private readonly startedAt: number;
+  private isDone = false;
 
   constructor(context: CliContext) {
     this.context = context;
@@ -312,11 +332,11 @@ class LiveScreen implements Screen {
   }
 
   show(views: readonly PodView[], footer: string): void {
+    if (this.isDone) return;
     const width = this.context.stdout.columns ?? 80;
     const style = styleOf(this.context.color);
     const blocks = views.flatMap((view, i) => [...(i === 0 ? [] : ['']), ...renderPod(view, width, style)]);
-    const tail = footer === '' ? [] : [style.dim(shorten(`${this.elapsed()}  ${footer}`, width))];
-    this.painter.paint([...blocks, ...tail]);
+    this.painter.paint([...blocks, style.dim(shorten(`${this.elapsed()}  ${footer}`, width))]);
   }
 
   say(line: string): void {
@@ -327,7 +347,12 @@ class LiveScreen implements Screen {
     return seconds(this.context.clock.monotonic() - this.startedAt);
   }
 
+  clear(): void {
+    this.painter.paint([]);
+  }
+
   done(): void {
+    this.isDone = true;
     this.painter.done();
   }
 }
@@ -336,6 +361,7 @@ class LineScreen implements Screen {
   private readonly context: CliContext;
   private readonly startedAt: number;
   private before = new Map<string, string>();
+  private isDone = false;
 
   constructor(context: CliContext) {
     this.context = context;
@@ -343,6 +369,7 @@ class LineScreen implements Screen {
   }
 
   show(views: readonly PodView[]): void {
+    if (this.isDone) return;
     const facts = new Map(views.flatMap((view) => [...podFacts(view)]));
     for (const [key, text] of facts) if (this.before.get(key) !== text) this.say(text);
     this.before = facts;
@@ -356,7 +383,11 @@ class LineScreen implements Screen {
     return seconds(this.context.clock.monotonic() - this.startedAt);
   }
 
-  done(): void {}
+  clear(): void {}
+
+  done(): void {
+    this.isDone = true;
+  }
 }
 
 function seconds(ms: number): string {

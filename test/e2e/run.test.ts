@@ -62,9 +62,11 @@ describe('kubelette run', () => {
         });
       }
       await eventually(() => expect(output).toContain('web: Ready.'), 30_000);
-      for (const part of ['web/first: running', 'web/first: done', 'busybox:1.36', 'readiness probe succeeded']) {
+      for (const part of ['web/first: running', 'web/first: done', 'pulling image', 'busybox:1.36']) {
         expect(output).toContain(part);
       }
+      // The kubelet is asked for probe results, so this line may follow that which it leads to.
+      await eventually(() => expect(output).toContain('readiness probe succeeded'));
       child.kill('SIGINT');
       expect((await exited)[0]).toBe(130);
       expect(existsSync(instanceLayout(rootDir).agentFile)).toBe(false);
