@@ -50,7 +50,6 @@ for (const name of existsSync(directory) ? readdirSync(directory) : []) {
 console.log(`${sum.passed} passed, ${sum.failed} failed${sum.skipped > 0 ? `, ${sum.skipped} skipped` : ''}`);
 
 function tell(what: string, { name }: TestFile, test: string, message: string): void {
-  console.log(
-    `${what}: ${relative('.', name)}: ${test}: ${stripVTControlCharacters(message).slice(0, MESSAGE_LENGTH)}`,
-  );
+  const firstLine = stripVTControlCharacters(message).split('\n', 1)[0]!.slice(0, MESSAGE_LENGTH);
+  console.log(`${what}: ${relative('.', name)}: ${test}: ${firstLine}`);
 }

@@ -77,7 +77,8 @@ export async function followPodEvents(
   const fieldSelector = `involvedObject.name=${name},involvedObject.namespace=${namespace}`;
   while (!signal.aborted) {
     try {
-      const { items, resourceVersion } = await client.list(EVENTS, { namespace, fieldSelector });
+      const { items, metadata } = await client.list(EVENTS, { namespace, fieldSelector });
+      const { resourceVersion } = metadata;
       const events = new Map<string, Event>();
       const tell = (): void =>
         onEvents([...events.values()].filter((e) => [undefined, uid].includes(e.involvedObject.uid)));
