@@ -25,7 +25,7 @@ import { crowds } from './rows/crowds.ts';
 import { nodeStart } from './rows/node-start.ts';
 import { probeRate } from './rows/probe-rate.ts';
 import { readinessFlips } from './rows/readiness-flips.ts';
-import { moreContainers, starts } from './rows/starts.ts';
+import { moreContainers, overlapped, starts } from './rows/starts.ts';
 import { storedObjects } from './rows/stored-objects.ts';
 
 const { values: given } = parseArgs({
@@ -59,6 +59,7 @@ const parts: Record<string, () => Promise<void>> = {
   starts: async () => {
     const foreign = await startAll();
     await show(starts([ours, bare, ...foreign], absent, plan));
+    await show(overlapped(ours, bare, plan));
     await show(moreContainers(ours, bare, plan));
     await show(storedObjects(ours, plan));
     for (const contender of [ours, bare, ...foreign]) await contender.stop();

@@ -87,6 +87,34 @@ export class BareCri implements Contender {
   }
 
   /**
+   * Milliseconds for the same calls, each as early as it can be made: containers are created while those before them run, and each
+   * starts when the runtime tells that the one before it has ended. Nobody is told anything: what is left is the runtime's own time.
+   */
+  async startOverlapped(pod: Pod): Promise<number> {
+    const prepared = this.prepare(pod);
+    const { times } = this.containerd!;
+    const startedAt = performance.now();
+    const sandboxId = await this.runtime.runPodSandbox(prepared.sandbox, '');
+    try {
+      const [first, ...others] = [...prepared.inits, ...prepared.apps];
+      let created = this.runtime.createContainer(sandboxId, first!, prepared.sandbox);
+      const starts: Promise<void>[] = [];
+      for (const next of others) {
+        const id = await created;
+        starts.push(this.runtime.startContainer(id));
+        created = this.runtime.createContainer(sandboxId, next, prepared.sandbox);
+        await times.exitOf(id);
+      }
+      await this.runtime.startContainer(await created);
+      const took = performance.now() - startedAt;
+      await Promise.all(starts);
+      return took;
+    } finally {
+      await this.remove(sandboxId, prepared);
+    }
+  }
+
+  /**
    * Milliseconds that `work` takes in a sandbox that runs.
    * @param work is given what creates and starts a container; resolves with when the clock started, if that was later
    */

@@ -30,6 +30,13 @@ export class TaskTimes {
     }
   }
 
+  /** Resolves once this container has exited. */
+  async exitOf(containerId: string): Promise<void> {
+    while (!this.events.some((event) => event.type === 'containerExited' && event.containerId === containerId)) {
+      await new Promise<void>((resolve) => this.waiters.push(resolve));
+    }
+  }
+
   /** When this container started, if it did. */
   startOf(containerId: string): number | undefined {
     return this.events.find((event) => event.type === 'containerStarted' && event.containerId === containerId)?.at;

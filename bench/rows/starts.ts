@@ -62,6 +62,20 @@ export async function* starts(
   }
 }
 
+/** The chain beside the same calls at their earliest: what of the time is the runtime's, whoever calls. All must have been started. */
+export async function* overlapped(ours: Kubelette, bare: BareCri, plan: Plan): AsyncGenerator<Row> {
+  const samplers = new Map([
+    [ours.name, () => ours.startPod(idlePod(5), isRunning)],
+    [bare.name, () => bare.startOverlapped(idlePod(5))],
+  ]);
+  const cells = new Map<string, Cell>();
+  for (const [name, result] of await byTurns(plan.runs, plan.warmUps, samplers)) {
+    if (result instanceof Error) throw result;
+    cells.set(name, result);
+  }
+  yield new Row('the same; bare CRI calls at their earliest, nobody told', 'ms', cells).atMostTimes(1.1, bare.name);
+}
+
 /** One pod with ever more containers. All must have been started. */
 export async function* moreContainers(ours: Kubelette, bare: BareCri, plan: Plan): AsyncGenerator<Row> {
   const ratios: number[] = [];

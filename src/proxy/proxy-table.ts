@@ -88,16 +88,19 @@ export function baseCommands(bridge: string | undefined): NftCommand[] {
   chain('svc-refuse', '', ['meta l4proto tcp reject with tcp reset', 'reject']);
   // What still has such a destination after translation found no endpoint. A cluster address that is also the host's own, as
   // that of the cluster's DNS may be, is for whoever listens there.
-  const stray = `ct state new ip daddr @${SETS.clusterIPs} fib daddr type != local goto svc-refuse`;
+  const stray = `ip daddr @${SETS.clusterIPs} fib daddr type != local goto svc-refuse`;
   const refuse = [
-    `ct state new ${ADDRESS} @${SETS.address.refused} goto svc-refuse`,
-    `ct state new ${NODE_PORT} @${SETS.nodePort.refused} goto svc-refuse`,
+    `${ADDRESS} @${SETS.address.refused} goto svc-refuse`,
+    `meta l4proto . th dport @${SETS.nodePort.refused} fib daddr type local goto svc-refuse`,
   ];
+  // Unlike translation, a filter sees every packet.
+  const isKnown = 'ct state != new return';
   chain('svc-refuse-outside', 'type filter hook prerouting priority -98', [
+    isKnown,
     bridge === undefined ? stray : `iifname "${bridge}" ${stray}`,
     ...refuse,
   ]);
-  chain('svc-refuse-host', 'type filter hook output priority 0', [stray, ...refuse]);
+  chain('svc-refuse-host', 'type filter hook output priority 0', [isKnown, stray, ...refuse]);
   return commands;
 }
 

@@ -85,7 +85,8 @@ export function podNetworkScript(
       rules: [
         `ip saddr ${podCIDR} ip daddr != { ${podCIDR}, 224.0.0.0/4 } oifname != "${bridge}" masquerade`,
         // A pod answers to these senders directly, past the host that has to translate the answer back.
-        `oifname "${bridge}" ip saddr { 127.0.0.0/8, ${podCIDR} } ct status dnat masquerade`,
+        `oifname "${bridge}" ct status dnat ip saddr 127.0.0.0/8 masquerade`,
+        `oifname "${bridge}" ct status dnat ip saddr ${podCIDR} fib saddr type != local masquerade`,
       ],
     },
   };

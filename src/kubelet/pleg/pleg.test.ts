@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { FakeRuntime } from '../../cri/fake-runtime-service.ts';
 import { ContainerConfig, PodSandboxConfig } from '../../cri/generated/cri.ts';
 import { FakeClock } from '../../lib/fake-clock.ts';
@@ -112,6 +112,25 @@ describe('Pleg', () => {
     await t.pleg.containerStarted(id);
     expect(t.states()).toEqual(['a exited 4 Error']);
     expect(t.pleg.status(POD).containers[0]!.startedAt).toBe(t.clock.now());
+  });
+
+  it('an exit that is told while the start call is under way: CRI is asked once, when that has returned', async () => {
+    const t = await setUp({ exitReportLagMs: 70 });
+    await t.start();
+    const id = await t.create('a');
+    const about = { name: 'a', sandboxId: t.sandbox, restartCount: 3, hash: '', image: 'x', imageRef: 'x' };
+    t.pleg.containerCreated('u', { id, ...about });
+    const asked = vi.spyOn(t.fake.runtime, 'containerStatus');
+    await t.pleg.whileStarting(id, async () => {
+      await t.fake.runtime.startContainer(id);
+      t.fake.exit(id, 4);
+      await t.clock.advance(0);
+      expect(t.states()).toEqual(['a exited 4 Error']);
+    });
+    expect([asked.mock.calls.length, t.pleg.isSettled('u')]).toEqual([0, false]);
+    await t.pleg.containerStarted(id);
+    expect([asked.mock.calls.length, t.pleg.isSettled('u')]).toEqual([1, true]);
+    expect(t.states()).toEqual(['a exited 4 Error']);
   });
 
   it('knows an out-of-memory kill, whichever is told first', async () => {

@@ -348,7 +348,8 @@ export class Pleg {
         const entry = this.containers.get(event.containerId);
         if (!entry || entry.status.state === 'exited') return;
         this.put({ ...entry, settled: false });
-        void this.settle(event.containerId);
+        // CRI knows when it started only once our own call has returned; it is asked then.
+        if (!this.starting.has(event.containerId)) void this.settle(event.containerId);
         return;
       }
       case 'containerOOM': {
