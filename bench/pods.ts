@@ -64,7 +64,7 @@ export function watchedPod(port: number, path: string): Pod {
 /** As many containers, each with a readiness and a liveness probe a second against the one nginx of the pod. */
 export function probedPod(containers: number): Pod {
   const probe = { httpGet: { path: '/', port: 80 }, periodSeconds: 1 };
-  const probes = { readinessProbe: probe, livenessProbe: { ...probe, failureThreshold: 10 } };
+  const probes = { readinessProbe: probe, livenessProbe: { ...probe, failureThreshold: 60 } };
   const config =
     'daemon off; pid /n.pid; error_log /dev/null; events {} http { access_log off; server { listen 80; location / { return 200; } } }';
   const nginx: Container = {

@@ -48,6 +48,7 @@ export class Compose implements Contender {
     liveness: new Cannot('Docker restarts nothing for a failed health check'),
   };
   readonly pids = (): number[] => [this.dockerd!.pid, this.containerd!.pid];
+  readonly largestCrowd = 20;
   readonly crowdDiffers = new Cannot('its health checks are commands in the container, no httpGet');
   private readonly rootDir: string;
   private readonly registry: string;

@@ -36,6 +36,8 @@ export interface Contender {
   readonly crowd: ((count: number) => Promise<number>) | Cannot;
   /** The processes that it is, container runtimes and containers left out where those are the same for all. */
   readonly pids: (() => number[]) | Cannot;
+  /** More than that take minutes, and say nothing new. */
+  readonly largestCrowd?: number;
   /** Why what it does in a crowd is not what the others do. */
   readonly crowdDiffers?: Cannot;
 }

@@ -41,7 +41,8 @@ export async function* crowds(
     for (const contender of contenders) {
       const crowd = seen.get(contender.name)!;
       const isAsked = contender === ours || size === 0 || plan.crowds.includes(size);
-      if (typeof crowd === 'string' || !isAsked) continue;
+      const isTooMany = size > (contender.largestCrowd ?? Number.POSITIVE_INFINITY);
+      if (typeof crowd === 'string' || !isAsked || isTooMany) continue;
       try {
         crowd.set(
           size,

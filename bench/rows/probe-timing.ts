@@ -62,7 +62,13 @@ export async function gridsOf(
   for (let reads = 1; ; reads++) {
     for (const record of seen) if (record.nextAt !== undefined) grids.set(keyOf(record), record.nextAt);
     if (records.every((record) => grids.has(keyOf(record)))) return grids;
-    if (reads === MOST_READS) throw new Error('a probe never waits for its next check');
+    if (reads === MOST_READS) {
+      const { container, type, results } = records.find((record) => !grids.has(keyOf(record)))!;
+      const last = results[0]
+        ? `${results[0].outcome} at ${new Date(results[0].at).toISOString()}: ${results[0].output}`
+        : 'none';
+      throw new Error(`the ${type} probe of ${container} never waits for its next check; last result: ${last}`);
+    }
     await delay(READ_AGAIN_MS);
     seen = await again();
   }
