@@ -226,16 +226,19 @@ describe.each(kubectls)('kubectl $version', ({ path, version }) => {
 
   test.concurrent('get -w shows each change', async () => {
     const name = own('watched');
-    const watch = spawn(path, ['get', 'pods', '-w', '--field-selector', `metadata.name=${name}`, '--no-headers'], {
+    const watch = spawn(path, ['get', 'pods', '-w', '--no-headers'], {
       env: { ...process.env, ...node.current.kubectlEnv },
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     try {
-      const seen: string[] = [];
-      createInterface(watch.stdout).on('line', (line) => seen.push(line.split(/\s+/)[2]!));
+      const lines: string[][] = [];
+      createInterface(watch.stdout).on('line', (line) => lines.push(line.split(/\s+/)));
+      // What was there before is listed first: from then on it sees everything.
+      await eventually(() => expect(lines.map(([pod]) => pod)).toContain('subject'), 20_000);
       await node.current.apply(podManifest(name, { restartPolicy: 'Never', containers: [sh('app', 'sleep 0.5')] }));
-      await eventually(() => expect(seen).toContain('Completed'), 20_000);
-      expect(seen).toContain('ContainerCreating');
+      const seen = (): string[] => lines.filter(([pod]) => pod === name).map(([, , status]) => status!);
+      await eventually(() => expect(seen()).toContain('Completed'), 20_000);
+      expect(seen()).toContain('ContainerCreating');
     } finally {
       watch.kill();
       await once(watch, 'exit');
