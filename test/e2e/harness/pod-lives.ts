@@ -111,7 +111,7 @@ export class PodLives {
       ...found.map((id) => `container ${id}`),
       ...entries(layout.podsDir).map((name) => `pod directory ${name}`),
       ...entries(layout.podLogsDir).map((name) => `log directory ${name}`),
-      // Neither shims nor the directories of tasks: one in whose making containerd was killed it leaves there, until the node goes down.
+      // Neither shims nor the directories of tasks: one in whose making containerd was killed is ended some seconds after its return.
       ...addresses.map((name) => `address ${name}`),
       ...mounts.map((target) => `mount ${target}`),
       ...[...this.netns].filter((path) => existsSync(path)).map((path) => `network namespace ${path}`),
