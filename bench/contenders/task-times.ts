@@ -23,18 +23,12 @@ export class TaskTimes {
 
   /** The first such event after `since` (of `performance.now()`), which may be past already. */
   async next(type: TaskEvent['type'], since: number): Promise<TaskEvent> {
-    for (;;) {
-      const found = this.events.find((event) => event.type === type && event.at > since);
-      if (found) return found;
-      await new Promise<void>((resolve) => this.waiters.push(resolve));
-    }
+    return await this.first((event) => event.type === type && event.at > since);
   }
 
   /** Resolves once this container has exited. */
   async exitOf(containerId: string): Promise<void> {
-    while (!this.events.some((event) => event.type === 'containerExited' && event.containerId === containerId)) {
-      await new Promise<void>((resolve) => this.waiters.push(resolve));
-    }
+    await this.first((event) => event.type === 'containerExited' && event.containerId === containerId);
   }
 
   /** When this container started, if it did. */
@@ -45,6 +39,15 @@ export class TaskTimes {
   async stop(): Promise<void> {
     this.stopping.abort();
     await this.listening;
+  }
+
+  /** The first such event, seen or to come. */
+  private async first(isWanted: (event: TaskEvent) => boolean): Promise<TaskEvent> {
+    for (;;) {
+      const found = this.events.find(isWanted);
+      if (found) return found;
+      await new Promise<void>((resolve) => this.waiters.push(resolve));
+    }
   }
 
   private async listen(runtime: RuntimeService, onReady: () => void): Promise<void> {

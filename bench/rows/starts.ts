@@ -68,11 +68,7 @@ export async function* overlapped(ours: Kubelette, bare: BareCri, plan: Plan): A
     [ours.name, () => ours.startPod(idlePod(5), isRunning)],
     [bare.name, () => bare.startOverlapped(idlePod(5))],
   ]);
-  const cells = new Map<string, Cell>();
-  for (const [name, result] of await byTurns(plan.runs, plan.warmUps, samplers)) {
-    if (result instanceof Error) throw result;
-    cells.set(name, result);
-  }
+  const cells = await cellsOf(plan.runs, plan, samplers);
   yield new Row('the same; bare CRI calls at their earliest, nobody told', 'ms', cells).atMostTimes(1.1, bare.name);
 }
 
@@ -84,11 +80,7 @@ export async function* moreContainers(ours: Kubelette, bare: BareCri, plan: Plan
       [ours.name, () => ours.startPod(idlePod(0, count), isRunning)],
       [bare.name, () => bare.startPod(idlePod(0, count))],
     ]);
-    const cells = new Map<string, Cell>();
-    for (const [name, result] of await byTurns(Math.min(3, plan.runs), plan.warmUps, samplers)) {
-      if (result instanceof Error) throw result;
-      cells.set(name, result);
-    }
+    const cells = await cellsOf(Math.min(3, plan.runs), plan, samplers);
     const row = new Row(`a pod of ${count} container${count === 1 ? '' : 's'}, to running`, 'ms', cells);
     ratios.push(row.ours / row.median(bare.name)!);
     // The first one is the plain pod, which has goals already.
@@ -96,4 +88,18 @@ export async function* moreContainers(ours: Kubelette, bare: BareCri, plan: Plan
       ? row
       : row.goal(`ratio to bare CRI no worse than with ${plan.containers[0]}`, ratios.at(-1)! <= 1.1 * ratios[0]!);
   }
+}
+
+/** Of those who must not fail. */
+async function cellsOf(
+  runs: number,
+  { warmUps }: Plan,
+  samplers: ReadonlyMap<string, () => Promise<number>>,
+): Promise<Map<string, Cell>> {
+  const cells = new Map<string, Cell>();
+  for (const [name, result] of await byTurns(runs, warmUps, samplers)) {
+    if (result instanceof Error) throw result;
+    cells.set(name, result);
+  }
+  return cells;
 }

@@ -10,10 +10,10 @@ import { removePodNetwork } from '../kubelet/network/pod-network.ts';
 import { OWNER_LABEL } from '../kubelet/pleg/pleg.ts';
 import { ANNOTATIONS } from '../kubelet/runtime-status.ts';
 import type { Clock } from '../lib/clock.ts';
-import { errnoOf, messageOf, UserError } from '../lib/errors.ts';
+import { messageOf, UserError } from '../lib/errors.ts';
 import type { InstanceLayout } from '../lib/instance.ts';
 import { silentLogger } from '../lib/logger.ts';
-import { isAlive } from '../lib/process-identity.ts';
+import { isAlive, sendSignal } from '../lib/process-identity.ts';
 import { type AgentFile, readAgentFile, removeAgentFile, runningAgent } from './agent-file.ts';
 import { type InstanceLock, tryLockInstance } from './instance-lock.ts';
 import { isOwnRootDir, removeRootDir } from './prepare-root-dir.ts';
@@ -123,14 +123,6 @@ async function stopSandbox(runtime: RuntimeService, sandbox: PodSandbox): Promis
   );
   await runtime.stopPodSandbox(sandbox.id);
   await runtime.removePodSandbox(sandbox.id);
-}
-
-function sendSignal(pid: number, signal: NodeJS.Signals): void {
-  try {
-    process.kill(pid, signal);
-  } catch (error) {
-    if (errnoOf(error) !== 'ESRCH') throw error;
-  }
 }
 
 function removeIfEmpty(dir: string): void {

@@ -1,9 +1,12 @@
 import type { Event, Pod } from '../api/generated/types.ts';
 import { EVENTS, PODS } from '../api/resources.ts';
 import { hasReason } from '../api/status-error.ts';
+import { Informer } from '../client/informer.ts';
 import type { KubeClient } from '../client/kube-client.ts';
 import type { Clock } from '../lib/clock.ts';
 import { UserError } from '../lib/errors.ts';
+import { silentLogger } from '../lib/logger.ts';
+import { eventsAround, isAbout } from './pod-facts.ts';
 
 /** How long the server may be away before following is given up: an agent that restarts needs a second or two. */
 const PATIENCE_MS = 15_000;
@@ -70,35 +73,12 @@ export async function followPod(
 export async function followPodEvents(
   client: KubeClient,
   clock: Clock,
-  { name, namespace, uid }: PodKey,
+  key: PodKey,
   onEvents: (events: readonly Event[]) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  const fieldSelector = `involvedObject.name=${name},involvedObject.namespace=${namespace}`;
-  while (!signal.aborted) {
-    try {
-      const { items, metadata } = await client.list(EVENTS, { namespace, fieldSelector });
-      const { resourceVersion } = metadata;
-      const events = new Map<string, Event>();
-      const tell = (): void =>
-        onEvents([...events.values()].filter((e) => [undefined, uid].includes(e.involvedObject.uid)));
-      for (const event of items) events.set(event.metadata.name!, event);
-      tell();
-      for await (const { type, object } of client.watch(EVENTS, {
-        namespace,
-        fieldSelector,
-        resourceVersion,
-        signal,
-      })) {
-        if (type === 'ERROR') break;
-        if (type === 'BOOKMARK') continue;
-        if (type === 'DELETED') events.delete(object.metadata.name!);
-        else events.set(object.metadata.name!, object);
-        tell();
-      }
-    } catch {
-      // The server is away, or is going: what was told stays, and it is asked again.
-    }
-    if (!signal.aborted) await clock.sleep(RETRY_MS, signal).catch(() => {});
-  }
+  const events = new Informer({ client, resource: EVENTS, clock, logger: silentLogger, ...eventsAround(key) });
+  const tell = (): void => onEvents(events.list().filter((event) => isAbout(event, key.uid)));
+  events.addHandlers({ add: tell, update: tell, delete: tell });
+  await events.run(signal);
 }

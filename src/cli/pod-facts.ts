@@ -1,4 +1,4 @@
-import type { Event, Pod } from '../api/generated/types.ts';
+import type { Event, ObjectMeta, Pod } from '../api/generated/types.ts';
 import { EVENTS } from '../api/resources.ts';
 import type { KubeClient } from '../client/kube-client.ts';
 import type { ProbeRecord } from '../kubelet/ports.ts';
@@ -10,10 +10,20 @@ import type { PodView } from './view/render-pod.ts';
 
 /** The events about a pod (this very one, not an earlier one of its name). */
 export async function podEvents(client: KubeClient, pod: Pod): Promise<Event[]> {
-  const { name, namespace, uid } = pod.metadata;
-  const fieldSelector = `involvedObject.name=${name},involvedObject.namespace=${namespace}`;
-  const { items } = await client.list(EVENTS, { namespace, fieldSelector });
-  return items.filter((e) => e.involvedObject.uid === undefined || e.involvedObject.uid === uid);
+  const { items } = await client.list(EVENTS, eventsAround(pod.metadata));
+  return items.filter((event) => isAbout(event, pod.metadata.uid));
+}
+
+/** Where to look for them: a selector knows no UID, so those of an earlier pod of the name are found too. */
+export function eventsAround({ name, namespace }: ObjectMeta): {
+  namespace: string | undefined;
+  fieldSelector: string;
+} {
+  return { namespace, fieldSelector: `involvedObject.name=${name},involvedObject.namespace=${namespace}` };
+}
+
+export function isAbout(event: Event, podUID: string | undefined): boolean {
+  return event.involvedObject.uid === undefined || event.involvedObject.uid === podUID;
 }
 
 /** What the kubelet remembers of a pod's probes; empty when it cannot be asked (another kubelet, an agent that just died). */

@@ -57,6 +57,7 @@ class Run {
   private readonly views = new Map<string, PodView | undefined>();
   private readonly screen: Screen;
   private footer = 'Ctrl-C removes what was made.';
+  private isOver = false;
   private interrupts = 0;
   private wake: () => void = () => {};
   private lost: unknown;
@@ -107,7 +108,7 @@ class Run {
       return end;
     } finally {
       stop.abort();
-      this.screen.done();
+      this.endShow();
       for (const off of offs) off();
     }
   }
@@ -219,8 +220,14 @@ class Run {
   /** Shows every state, also one that the next follows at once: lines that are printed once must not leave any out. */
   private show(): PodView[] {
     const views = [...this.views.values()].filter((v) => v !== undefined);
-    this.screen.show(views, this.footer);
+    if (!this.isOver) this.screen.show(views, this.footer);
     return views;
+  }
+
+  /** Nothing is shown from here on. */
+  private endShow(): void {
+    this.isOver = true;
+    this.screen.done();
   }
 
   /** Asks for what nobody tells. What cannot be had now stays as it was. */
@@ -240,7 +247,7 @@ class Run {
   }
 
   private async finish(views: readonly PodView[]): Promise<RunEnd> {
-    this.screen.done();
+    this.endShow();
     for (const { pod } of views) await this.printLogs(pod);
     this.context.exitCode = views.map((v) => exitCodeOf(v.pod)).find((code) => code !== 0) ?? 0;
     return 'finished';
@@ -315,7 +322,7 @@ interface Screen {
   say(line: string): void;
   elapsed(): string;
   clear(): void;
-  /** Nothing is shown from here on; what stands there stays. */
+  /** What stands there stays. */
   done(): void;
 }
 
@@ -323,7 +330,6 @@ class LiveScreen implements Screen {
   private readonly context: CliContext;
   private readonly painter: Painter;
   private readonly startedAt: number;
-  private isDone = false;
 
   constructor(context: CliContext) {
     this.context = context;
@@ -332,7 +338,6 @@ class LiveScreen implements Screen {
   }
 
   show(views: readonly PodView[], footer: string): void {
-    if (this.isDone) return;
     const width = this.context.stdout.columns ?? 80;
     const style = styleOf(this.context.color);
     const blocks = views.flatMap((view, i) => [...(i === 0 ? [] : ['']), ...renderPod(view, width, style)]);
@@ -352,7 +357,6 @@ class LiveScreen implements Screen {
   }
 
   done(): void {
-    this.isDone = true;
     this.painter.done();
   }
 }
@@ -361,7 +365,6 @@ class LineScreen implements Screen {
   private readonly context: CliContext;
   private readonly startedAt: number;
   private before = new Map<string, string>();
-  private isDone = false;
 
   constructor(context: CliContext) {
     this.context = context;
@@ -369,7 +372,6 @@ class LineScreen implements Screen {
   }
 
   show(views: readonly PodView[]): void {
-    if (this.isDone) return;
     const facts = new Map(views.flatMap((view) => [...podFacts(view)]));
     for (const [key, text] of facts) if (this.before.get(key) !== text) this.say(text);
     this.before = facts;
@@ -385,9 +387,7 @@ class LineScreen implements Screen {
 
   clear(): void {}
 
-  done(): void {
-    this.isDone = true;
-  }
+  done(): void {}
 }
 
 function seconds(ms: number): string {

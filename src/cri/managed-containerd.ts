@@ -3,10 +3,10 @@ import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../lib/clock.ts';
-import { abortReason, errnoOf, messageOf, UserError } from '../lib/errors.ts';
+import { abortReason, messageOf, UserError } from '../lib/errors.ts';
 import type { InstanceLayout } from '../lib/instance.ts';
 import type { Logger } from '../lib/logger.ts';
-import { identifyProcess, isAlive, type ProcessIdentity } from '../lib/process-identity.ts';
+import { identifyProcess, isAlive, type ProcessIdentity, sendSignal } from '../lib/process-identity.ts';
 import { writeCniConfig } from './cni-config.ts';
 import { containerdConfig, mirrorHostsToml } from './containerd-config.ts';
 import { connectRuntime } from './cri-client.ts';
@@ -290,9 +290,9 @@ export class ManagedContainerd {
     this.process = undefined;
     if (target) {
       const deadline = clock.monotonic() + STOP_TIMEOUT_MS;
-      sendSignal(target, 'SIGTERM');
+      if (isAlive(target)) sendSignal(target.pid, 'SIGTERM');
       while (isAlive(target)) {
-        if (clock.monotonic() > deadline) sendSignal(target, 'SIGKILL');
+        if (clock.monotonic() > deadline) sendSignal(target.pid, 'SIGKILL');
         await clock.sleep(LOOK_AGAIN_MS);
       }
     }
@@ -320,15 +320,6 @@ function cgroupOf(layout: InstanceLayout): string {
 function makeCgroup(cgroup: string): void {
   const unified = mountTable().findLast(({ path }) => path === '/sys/fs/cgroup')?.type === 'cgroup2';
   if (unified) mkdirSync(join('/sys/fs/cgroup', cgroup), { recursive: true });
-}
-
-/** Asks this very process to end; nothing happens when it is gone, or when its pid is another's by now. */
-function sendSignal(target: ProcessIdentity, signal: 'SIGTERM' | 'SIGKILL'): void {
-  try {
-    if (isAlive(target)) process.kill(target.pid, signal);
-  } catch (error) {
-    if (errnoOf(error) !== 'ESRCH') throw error;
-  }
 }
 
 /** Our environment (proxies and certificates are set there), without what concerns only us. */

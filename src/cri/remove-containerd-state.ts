@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import type { Clock } from '../lib/clock.ts';
 import { errnoOf, messageOf, UserError } from '../lib/errors.ts';
 import type { InstanceLayout } from '../lib/instance.ts';
-import { isAlive, type ProcessIdentity } from '../lib/process-identity.ts';
+import { isAlive, type ProcessIdentity, sendSignal } from '../lib/process-identity.ts';
 import { removeCniState } from './cni-config.ts';
 import { systemPath } from './host-programs.ts';
 import { findContainerd } from './managed-containerd.ts';
@@ -45,18 +45,10 @@ export async function removeContainerdState(
 
 async function killAll(targets: readonly ProcessIdentity[], clock: Clock): Promise<void> {
   const deadline = clock.monotonic() + KILL_TIMEOUT_MS;
-  for (const { pid } of targets.filter(isAlive)) kill(pid);
+  for (const { pid } of targets.filter(isAlive)) sendSignal(pid, 'SIGKILL');
   for (let left = targets.filter(isAlive); left.length > 0; left = targets.filter(isAlive)) {
     if (clock.monotonic() > deadline) throw new UserError(`processes do not end: ${left.map((p) => p.pid).join(', ')}`);
     await clock.sleep(LOOK_AGAIN_MS);
-  }
-}
-
-function kill(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch (error) {
-    if (errnoOf(error) !== 'ESRCH') throw error;
   }
 }
 
@@ -72,7 +64,7 @@ async function removeCgroups(cgroupParent: string, clock: Clock): Promise<void> 
     for (const cgroup of [...below(top), top]) {
       for (;;) {
         const pids = readLines(join(cgroup, 'cgroup.procs')).map(Number);
-        for (const pid of pids) kill(pid);
+        for (const pid of pids) sendSignal(pid, 'SIGKILL');
         if (pids.length === 0 && removed(cgroup)) break;
         if (clock.monotonic() > deadline) throw new UserError(`cgroup ${cgroup} cannot be removed: it is still in use`);
         await clock.sleep(LOOK_AGAIN_MS);

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import type { Clock } from '../lib/clock.ts';
-import { errnoOf, isAbort, messageOf } from '../lib/errors.ts';
+import { isAbort, messageOf } from '../lib/errors.ts';
 import type { Logger } from '../lib/logger.ts';
-import type { ProcessIdentity } from '../lib/process-identity.ts';
+import { type ProcessIdentity, sendSignal } from '../lib/process-identity.ts';
 import { findProcesses } from './host-facts.ts';
 import type { RuntimeService } from './runtime-service.ts';
 
@@ -39,7 +39,7 @@ export async function sweepLostShims(given: {
         const id = sandboxOf(shim);
         if (id === undefined || known.has(id)) continue;
         logger.warn({ pid: shim.pid, sandbox: id }, 'containerd has lost track of a shim; ending it');
-        for (const pid of [...childrenOf(shim), shim.pid]) kill(pid);
+        for (const pid of [...childrenOf(shim), shim.pid]) sendSignal(pid, 'SIGKILL');
       }
     } catch (error) {
       if (isAbort(error) || signal.aborted) return;
@@ -68,13 +68,5 @@ function read(path: string): string {
     return readFileSync(path, 'utf8');
   } catch {
     return ''; // it has just ended
-  }
-}
-
-function kill(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch (error) {
-    if (errnoOf(error) !== 'ESRCH') throw error;
   }
 }

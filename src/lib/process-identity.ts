@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { errnoOf } from './errors.ts';
 
 /** A process that cannot be mistaken for a later one with the same pid. */
 export interface ProcessIdentity {
@@ -23,4 +24,13 @@ export function identifyProcess(pid: number): ProcessIdentity | undefined {
 /** Whether this very process still runs. */
 export function isAlive(process: ProcessIdentity): boolean {
   return identifyProcess(process.pid)?.startTime === process.startTime;
+}
+
+/** Nothing happens when it is gone. @param pid negative for a process group */
+export function sendSignal(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if (errnoOf(error) !== 'ESRCH') throw error;
+  }
 }

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
+import { sendSignal } from '../../lib/process-identity.ts';
+import { findProcesses } from '../host-facts.ts';
 
 /** Longer than any call takes that starts something. */
 const LINGER_SECONDS = 2;
@@ -42,13 +43,7 @@ export function lingerOn(socket: Socket, socketPath: string): () => void {
 
 /** Ends at once what lingers on a socket after the death of the process that called there. */
 export function endLingering(socketPath: string): void {
-  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
-    try {
-      const [, , wait, name, path] = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
-      // The group: it may be asleep in a process of its own.
-      if (wait === WAIT && name === NAME && path === socketPath) process.kill(-Number(pid), 'SIGKILL');
-    } catch {
-      // It ended just now.
-    }
-  }
+  const lingering = findProcesses(([, , wait, name, path]) => wait === WAIT && name === NAME && path === socketPath);
+  // The group: it may be asleep in a process of its own.
+  for (const { pid } of lingering) sendSignal(-pid, 'SIGKILL');
 }

@@ -124,6 +124,7 @@ export class ContainerOperations {
     const { pleg, hooks, traces } = this.parts;
     try {
       await pleg.whileStarting(id, () => this.callStart(id));
+      this.environments.delete(id);
     } catch (error) {
       // What is left of it says why; it counts as an instance that ended.
       await pleg.refresh(id);

@@ -2,6 +2,7 @@ import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync } from 'node
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Container, Pod } from '../../../src/api/generated/types.ts';
+import { findProcesses } from '../../../src/cri/host-facts.ts';
 import type { InstanceLayout } from '../../../src/lib/instance.ts';
 import type { Random } from '../../../src/lib/random.ts';
 import { eventually } from './eventually.ts';
@@ -350,17 +351,11 @@ export class PodLives {
 
 /** The shims of a node's pods. */
 export function shimsOf({ containerd }: InstanceLayout): number[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .filter((pid) => {
-      try {
-        const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
-        return words[0]!.includes('containerd-shim') && words.includes(containerd.socket) && !words.includes('start');
-      } catch {
-        return false; // it has just ended
-      }
-    })
-    .map(Number);
+  const shims = findProcesses(
+    (words) =>
+      (words[0]?.includes('containerd-shim') ?? false) && words.includes(containerd.socket) && !words.includes('start'),
+  );
+  return shims.map(({ pid }) => pid);
 }
 
 const MERGE_PATCH = 'application/merge-patch+json';
