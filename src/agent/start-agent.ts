@@ -6,6 +6,7 @@ import type { KubeClient } from '../client/kube-client.ts';
 import { writeKubeconfig } from '../client/kubeconfig.ts';
 import { connectRuntime, type RuntimeConnection } from '../cri/cri-client.ts';
 import { ManagedContainerd } from '../cri/managed-containerd.ts';
+import type { ShimlessTasks } from '../cri/shimless-tasks.ts';
 import { defaultResolvConf } from '../kubelet/container/default-resolv-conf.ts';
 import { ApiEventRecorder } from '../kubelet/events/event-recorder.ts';
 import { routeServices } from '../kubelet/network/bridge.ts';
@@ -191,15 +192,16 @@ async function startRuntime(
   started: AsyncDisposableStack,
 ): Promise<RuntimeConnection> {
   let endpoint = options.runtimeEndpoint;
+  let tasks: ShimlessTasks | undefined;
   if (endpoint === undefined) {
     onProgress('starting containerd');
     const { pauseImage, registryMirror } = options;
     const containerd = new ManagedContainerd({ layout, podCIDR, pauseImage, registryMirror, clock, logger });
     await containerd.start(signal);
-    endpoint = containerd.endpoint;
+    ({ endpoint, tasks } = containerd);
     started.defer(() => containerd.detach());
   }
-  const connection = connectRuntime({ endpoint, clock, logger, lingers: true });
+  const connection = connectRuntime({ endpoint, clock, logger, tasks, lingers: true });
   started.defer(() => connection.close());
   if (options.runtimeEndpoint !== undefined) {
     try {

@@ -10,6 +10,7 @@ import { deleteTask, isTaskLost } from './lost-task.ts';
 import { type PullProgress, watchContent } from './pull-progress.ts';
 import { runtimeEvents } from './runtime-events.ts';
 import type { CallOptions, ExecSyncResult, ImageService, RuntimeEvent, RuntimeService } from './runtime-service.ts';
+import type { ShimlessTasks } from './shimless-tasks.ts';
 
 /** A connection to a container runtime. */
 export interface RuntimeConnection {
@@ -28,22 +29,25 @@ export interface RuntimeConnection {
  * The ports RuntimeService and ImageService over CRI v1. Connects with the first call, and again whenever the connection broke:
  * a call fails at once, with UNAVAILABLE, while the runtime is away.
  * @param endpoint `unix:///run/containerd/containerd.sock`, or only the path
+ * @param tasks what to end with a sandbox whose shim was killed. Default: that is the runtime's own concern
  * @param lingers whether calls under way are carried out even if our process is killed. Default: no
  */
 export function connectRuntime({
   endpoint,
   clock,
   logger,
+  tasks,
   lingers = false,
 }: {
   endpoint: string;
   clock: Clock;
   logger: Logger;
+  tasks?: ShimlessTasks | undefined;
   lingers?: boolean;
 }): RuntimeConnection {
   const grpc = new GrpcClient({ socketPath: socketPathOf(endpoint), clock, lingers });
   return {
-    runtime: new CriRuntimeService(grpc, clock, logger),
+    runtime: new CriRuntimeService(grpc, clock, logger, tasks),
     images: new CriImageService(grpc),
     watchPull: (onProgress, signal) => watchContent(grpc, clock, onProgress, signal),
     close: () => grpc.close(),
@@ -118,11 +122,13 @@ class CriRuntimeService implements RuntimeService {
   private readonly grpc: GrpcClient;
   private readonly clock: Clock;
   private readonly logger: Logger;
+  private readonly tasks: ShimlessTasks | undefined;
 
-  constructor(grpc: GrpcClient, clock: Clock, logger: Logger) {
+  constructor(grpc: GrpcClient, clock: Clock, logger: Logger, tasks: ShimlessTasks | undefined) {
     this.grpc = grpc;
     this.clock = clock;
     this.logger = logger;
+    this.tasks = tasks;
   }
 
   version(options?: CallOptions): Promise<cri.VersionResponse> {
@@ -136,11 +142,20 @@ class CriRuntimeService implements RuntimeService {
 
   async runPodSandbox(config: cri.PodSandboxConfig, runtimeHandler: string, options?: CallOptions): Promise<string> {
     const request = { config, runtimeHandler };
-    return (await this.grpc.unary(RPC.runPodSandbox, request, withTimeout(options, SANDBOX_TIMEOUT_MS))).podSandboxId;
+    try {
+      return (await this.grpc.unary(RPC.runPodSandbox, request, withTimeout(options, SANDBOX_TIMEOUT_MS))).podSandboxId;
+    } catch (error) {
+      this.tasks?.sweepSoon();
+      throw error;
+    }
   }
 
-  stopPodSandbox(podSandboxId: string, options?: CallOptions): Promise<void> {
-    return goneIsFine(this.grpc.unary(RPC.stopPodSandbox, { podSandboxId }, withTimeout(options, SANDBOX_TIMEOUT_MS)));
+  async stopPodSandbox(podSandboxId: string, options?: CallOptions): Promise<void> {
+    const given = withTimeout(options, SANDBOX_TIMEOUT_MS);
+    await goneIsFine(this.grpc.unary(RPC.stopPodSandbox, { podSandboxId }, given));
+    if (!this.tasks) return;
+    const containers = await this.listContainers({ podSandboxId }, options);
+    await this.tasks.end(podSandboxId, [...containers.map(({ id }) => id), podSandboxId]);
   }
 
   removePodSandbox(podSandboxId: string, options?: CallOptions): Promise<void> {

@@ -15,6 +15,7 @@ import { CAP_SYS_RESOURCE, findProcesses, hasCapability, overlayWorks } from './
 import { type ContainerdPrograms, findContainerdPrograms, systemPath } from './host-programs.ts';
 import { mountTable } from './mount-table.ts';
 import { replaceFile } from './replace-file.ts';
+import { ShimlessTasks } from './shimless-tasks.ts';
 import { sweepLostShims } from './shims.ts';
 import { connectionLost, fileAppears } from './socket-events.ts';
 
@@ -51,6 +52,8 @@ const LOG_MAX_BYTES = 10 << 20;
 export class ManagedContainerd {
   /** For `connectRuntime`. */
   readonly endpoint: string;
+  /** For `connectRuntime`. */
+  readonly tasks: ShimlessTasks;
   private readonly options: ManagedContainerdOptions;
   private readonly logger: Logger;
   private process: ProcessIdentity | undefined;
@@ -61,6 +64,7 @@ export class ManagedContainerd {
     this.options = options;
     this.logger = options.logger.child({ component: 'containerd' });
     this.endpoint = `unix://${options.layout.containerd.socket}`;
+    this.tasks = new ShimlessTasks({ ...options.layout.containerd, clock: options.clock, logger: this.logger });
   }
 
   /** Its process id while it runs. */
@@ -94,7 +98,7 @@ export class ManagedContainerd {
   /** Stops watching over it, and leaves it running. */
   async detach(): Promise<void> {
     this.supervising?.abort();
-    await this.supervised;
+    await Promise.all([this.supervised, this.tasks.close()]);
   }
 
   /** Ends containerd. Containers live on: stop the pods first. Idempotent; also stops one that another process of ours started. */
@@ -234,7 +238,7 @@ export class ManagedContainerd {
     }
   }
 
-  /** Starts it again whenever it has died, and ends shims that were lost with it. Never rejects. */
+  /** Starts it again whenever it has died, and ends what was lost with it. Never rejects. */
   private async supervise(program: string, signal: AbortSignal): Promise<void> {
     const { clock } = this.options;
     let delayMs = 0;
@@ -242,6 +246,7 @@ export class ManagedContainerd {
       const began = clock.monotonic();
       const dead = new AbortController();
       const swept = this.sweep(AbortSignal.any([signal, dead.signal]));
+      this.tasks.sweepSoon();
       await this.untilDead(signal);
       dead.abort();
       await swept;

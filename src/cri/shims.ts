@@ -48,8 +48,8 @@ export async function sweepLostShims(given: {
   }
 }
 
-/** `-id` on its command line. */
-function sandboxOf({ pid }: ProcessIdentity): string | undefined {
+/** The sandbox whose containers it holds: `-id` on its command line. */
+export function sandboxOf({ pid }: ProcessIdentity): string | undefined {
   const command = read(`/proc/${pid}/cmdline`).split('\0');
   const at = command.indexOf('-id');
   return at < 0 ? undefined : command[at + 1];

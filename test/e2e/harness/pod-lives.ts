@@ -112,7 +112,11 @@ export class PodLives {
       ...found.map((id) => `container ${id}`),
       ...entries(layout.podsDir).map((name) => `pod directory ${name}`),
       ...entries(layout.podLogsDir).map((name) => `log directory ${name}`),
-      // Neither shims nor the directories of tasks: one in whose making containerd was killed is ended some seconds after its return.
+      // What containerd lost track of when it was killed is swept up some seconds after its return.
+      ...entries(this.tasksDir).map((id) => `task ${id}`),
+      ...entries(join(layout.containerd.state, 'runc/k8s.io')).map((id) => `runc's state of ${id}`),
+      ...shimsOf(layout).map((pid) => `shim ${pid}`),
+      ...processesOf(layout),
       ...addresses.map((name) => `address ${name}`),
       ...mounts.map((target) => `mount ${target}`),
       ...[...this.netns].filter((path) => existsSync(path)).map((path) => `network namespace ${path}`),
@@ -363,6 +367,21 @@ const MERGE_PATCH = 'application/merge-patch+json';
 function entries(directory: string, recursive = false): string[] {
   mkdirSync(directory, { recursive: true });
   return readdirSync(directory, { recursive }).map(String);
+}
+
+/** In the cgroups of pods. */
+function processesOf({ cgroupParent }: InstanceLayout): string[] {
+  return readdirSync('/proc')
+    .filter((pid) => /^\d/.test(pid) && new RegExp(`:${cgroupParent}/.*pod`).test(read(`/proc/${pid}/cgroup`)))
+    .map((pid) => `process ${pid}: ${read(`/proc/${pid}/cmdline`).replaceAll('\0', ' ')}`);
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return ''; // the process has just ended
+  }
 }
 
 function markerOf(pid: string): string | undefined {
