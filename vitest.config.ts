@@ -10,7 +10,7 @@ const onTheHost: TestProjectInlineConfiguration['test'] = {
   testTimeout: 120_000,
   hookTimeout: 120_000,
   // Others on the same machine can hold up a start for longer than a test allows. The sum at the end names what needed a second try.
-  retry: 0,
+  retry: 1,
 };
 
 export default defineConfig({

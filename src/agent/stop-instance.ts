@@ -6,6 +6,7 @@ import { endLingering } from '../cri/grpc/linger.ts';
 import { findContainerd } from '../cri/managed-containerd.ts';
 import { removeContainerdState } from '../cri/remove-containerd-state.ts';
 import type { RuntimeService } from '../cri/runtime-service.ts';
+import { ShimlessTasks } from '../cri/shimless-tasks.ts';
 import { removePodNetwork } from '../kubelet/network/pod-network.ts';
 import { OWNER_LABEL } from '../kubelet/pleg/pleg.ts';
 import { ANNOTATIONS } from '../kubelet/runtime-status.ts';
@@ -101,7 +102,8 @@ async function takeOver(
 
 /** Stops and removes every pod sandbox of this instance, each container with its grace, all at once. */
 async function stopPods(layout: InstanceLayout, endpoint: string, { clock, onProgress }: StopOptions): Promise<void> {
-  const { runtime, close } = connectRuntime({ endpoint, clock, logger: silentLogger });
+  const tasks = new ShimlessTasks({ ...layout.containerd, clock, logger: silentLogger });
+  const { runtime, close } = connectRuntime({ endpoint, clock, logger: silentLogger, tasks });
   try {
     const sandboxes = await runtime.listPodSandbox({ labelSelector: { [OWNER_LABEL]: layout.id } });
     if (sandboxes.length > 0) onProgress(`stopping ${sandboxes.length} pod${sandboxes.length === 1 ? '' : 's'}`);

@@ -158,8 +158,9 @@ class CriRuntimeService implements RuntimeService {
     await this.tasks.end(podSandboxId, [...containers.map(({ id }) => id), podSandboxId]);
   }
 
-  removePodSandbox(podSandboxId: string, options?: CallOptions): Promise<void> {
-    return goneIsFine(this.grpc.unary(RPC.removePodSandbox, { podSandboxId }, withTimeout(options, CALL_TIMEOUT_MS)));
+  async removePodSandbox(podSandboxId: string, options?: CallOptions): Promise<void> {
+    await goneIsFine(this.grpc.unary(RPC.removePodSandbox, { podSandboxId }, withTimeout(options, CALL_TIMEOUT_MS)));
+    await this.tasks?.forget(podSandboxId);
   }
 
   async podSandboxStatus(podSandboxId: string, options?: CallOptions): Promise<cri.PodSandboxStatus> {

@@ -8,13 +8,14 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { SystemClock } from '../lib/clock.ts';
 import { type InstanceLayout, instanceLayout } from '../lib/instance.ts';
 import { silentLogger } from '../lib/logger.ts';
-import { identifyProcess } from '../lib/process-identity.ts';
+import { identifyProcess, isAlive } from '../lib/process-identity.ts';
 import { writeBusyboxArchive } from './busybox-archive.ts';
 import { connectRuntime } from './cri-client.ts';
 import { ContainerConfig, ContainerState, PodSandboxConfig, PodSandboxState } from './generated/cri.ts';
 import { ManagedContainerd } from './managed-containerd.ts';
 import { removeContainerdState } from './remove-containerd-state.ts';
 import { runtimeServiceCases } from './runtime-service.case.ts';
+import { findShims, sandboxOf, shimSocket } from './shims.ts';
 
 const BUSYBOX = 'docker.io/library/busybox:latest';
 const PAUSE = 'registry.k8s.io/pause:3.10';
@@ -177,6 +178,33 @@ describe('ManagedContainerd', () => {
     await runtime.removePodSandbox(sandbox);
     expect(await runtime.listPodSandbox()).toEqual([]);
     expect(await runtime.listContainers()).toEqual([]);
+    close();
+    await containerd.stop();
+  });
+
+  it('ends what a killed shim leaves when containerd does not', async () => {
+    const { containerd, sandbox, container } = await startWithPod();
+    const { endpoint, tasks } = containerd;
+    const { runtime, close } = connectRuntime({ endpoint, clock, logger, tasks });
+    await tasks.end(sandbox, [container, sandbox]);
+    expect(await runtime.containerStatus(container)).toMatchObject({ state: ContainerState.CONTAINER_RUNNING });
+    await containerd.stop();
+    const shims = findShims(layout.containerd.socket);
+    expect(shims.map(sandboxOf)).toEqual([sandbox]);
+    expect(existsSync(shimSocket(layout.containerd.socket, sandbox))).toBe(true);
+    for (const { pid } of shims) process.kill(pid, 'SIGKILL');
+    while (shims.some(isAlive)) await clock.sleep(10);
+    expect(await commandLines()).toContain('sleep\x00100000');
+
+    await tasks.end(sandbox, [container, sandbox]);
+    expect(await commandLines()).not.toContain('sleep\x00100000');
+    expect(readFileSync('/proc/self/mountinfo', 'utf8')).not.toContain(container);
+    await containerd.start(never);
+    await runtime.stopPodSandbox(sandbox);
+    await runtime.removePodSandbox(sandbox);
+    const files = await readdir(layout.containerd.state, { recursive: true });
+    expect(files.filter((file) => file.endsWith(container))).toEqual([]);
+    expect(existsSync(shimSocket(layout.containerd.socket, sandbox))).toBe(false);
     close();
     await containerd.stop();
   });

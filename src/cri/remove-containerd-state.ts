@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
-import { readdir, readFile, rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Clock } from '../lib/clock.ts';
@@ -11,7 +11,7 @@ import { removeCniState } from './cni-config.ts';
 import { systemPath } from './host-programs.ts';
 import { findContainerd } from './managed-containerd.ts';
 import { mountTable } from './mount-table.ts';
-import { findShims } from './shims.ts';
+import { findShims, shimSocket } from './shims.ts';
 
 /** How long killed processes may take to go. */
 const KILL_TIMEOUT_MS = 10_000;
@@ -35,7 +35,7 @@ export async function removeContainerdState(
   await removeCgroups(layout.cgroupParent, clock);
   await unmountBelow([root, state, layout.podsDir]);
   await removeCniState(layout);
-  await removeShimSockets(state);
+  await removeShimSockets(layout.containerd);
   const volatile = [state, socket, `${socket}.ttrpc`, pidFile, join(layout.runDir, 'registries')];
   const durable = [root, config, log, `${log}.old`];
   await Promise.all(
@@ -120,12 +120,8 @@ async function unmountBelow(dirs: readonly string[]): Promise<void> {
   }
 }
 
-/** A shim's socket is in a directory that all containerds share; each bundle notes its own. */
-async function removeShimSockets(state: string): Promise<void> {
+/** Those of shims that were killed. */
+async function removeShimSockets({ state, socket }: InstanceLayout['containerd']): Promise<void> {
   const bundles = join(state, 'io.containerd.runtime.v2.task/k8s.io');
-  for (const id of await readdir(bundles).catch(() => [])) {
-    const address = await readFile(join(bundles, id, 'address'), 'utf8').catch(() => '');
-    const path = address.trim().replace(/^unix:\/\//, '');
-    if (path.startsWith('/run/containerd/s/')) await rm(path, { force: true });
-  }
+  for (const id of await readdir(bundles).catch(() => [])) await rm(shimSocket(socket, id), { force: true });
 }

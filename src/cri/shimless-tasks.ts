@@ -8,7 +8,7 @@ import { isAbort, messageOf } from '../lib/errors.ts';
 import type { Logger } from '../lib/logger.ts';
 import { systemPath } from './host-programs.ts';
 import { mountTable } from './mount-table.ts';
-import { findShims, sandboxOf } from './shims.ts';
+import { findShims, sandboxOf, shimSocket } from './shims.ts';
 
 const run = promisify(execFile);
 /** A bundle is there a moment before its shim, and a moment after it: found twice, so far apart, it is lost. */
@@ -54,6 +54,11 @@ export class ShimlessTasks {
     for (const id of left) await this.endTask(id);
   }
 
+  /** After a sandbox was removed: what its shim, if it was killed, has left in a place that nobody else looks after. */
+  async forget(sandboxId: string): Promise<void> {
+    await rm(shimSocket(this.given.socket, sandboxId), { force: true });
+  }
+
   /**
    * Something went wrong in a start, so that there may be a task of which no sandbox will ever tell: ends all without a shim, some
    * seconds from now.
@@ -79,7 +84,11 @@ export class ShimlessTasks {
       if (before.length === 0) return;
       await clock.sleep(LOOK_AGAIN_MS, signal);
       const lost = this.lost();
-      for (const id of before) if (lost.includes(id)) await this.endTask(id);
+      for (const id of before) {
+        if (!lost.includes(id)) continue;
+        await this.endTask(id);
+        await this.forget(id);
+      }
     } finally {
       this.sweeping = undefined;
     }

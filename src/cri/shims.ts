@@ -1,4 +1,6 @@
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Clock } from '../lib/clock.ts';
 import { isAbort, messageOf } from '../lib/errors.ts';
 import type { Logger } from '../lib/logger.ts';
@@ -13,6 +15,16 @@ export function findShims(socket: string): ProcessIdentity[] {
   return findProcesses(
     (command) => /(^|\/)containerd-shim/.test(command[0] ?? '') && command[command.indexOf('-address') + 1] === socket,
   );
+}
+
+/**
+ * Where the shim of a sandbox listens: in a directory that all containerds share, under a hash (containerd runtime/v2/shim,
+ * SocketAddress). One that is killed leaves it there.
+ * @param socket where its containerd listens
+ */
+export function shimSocket(socket: string, sandboxId: string): string {
+  const hash = createHash('sha256').update(join(socket, 'k8s.io', sandboxId));
+  return `/run/containerd/s/${hash.digest('hex')}`;
 }
 
 /**

@@ -11,6 +11,8 @@ import { isReady, type TestNode } from './test-node.ts';
 
 export interface PodLivesOptions {
   readonly node: TestNode;
+  /** What the names of its pods begin with. */
+  readonly prefix: string;
   /** A directory of the host: the diaries. */
   readonly host: string;
   readonly random: Random;
@@ -64,6 +66,7 @@ export class PodLives {
   private readonly readySince = new Map<string, string>();
   private readonly restarts = new Map<string, number>();
   private readonly netns = new Set<string>();
+  private readonly shimSockets = new Set<string>();
   private acknowledged = 0;
   /** Seconds of uptime, as in the diaries. */
   private readonly kills: number[] = [];
@@ -81,7 +84,7 @@ export class PodLives {
     try {
       await Promise.all(
         Array.from({ length: slots }, async (_, slot) => {
-          for (let i = 0; !this.stopping.signal.aborted; i++) await this.live(this.draw(`life-${slot}-${i}`));
+          for (let i = 0; !this.stopping.signal.aborted; i++) await this.live(this.draw(`${this.options.prefix}-${slot}-${i}`));
         }),
       );
     } finally {
@@ -112,13 +115,13 @@ export class PodLives {
       ...found.map((id) => `container ${id}`),
       ...entries(layout.podsDir).map((name) => `pod directory ${name}`),
       ...entries(layout.podLogsDir).map((name) => `log directory ${name}`),
-      // What containerd lost track of when it was killed is swept up some seconds after its return.
       ...entries(this.tasksDir).map((id) => `task ${id}`),
       ...entries(join(layout.containerd.state, 'runc/k8s.io')).map((id) => `runc's state of ${id}`),
       ...shimsOf(layout).map((pid) => `shim ${pid}`),
       ...processesOf(layout),
       ...addresses.map((name) => `address ${name}`),
       ...mounts.map((target) => `mount ${target}`),
+      ...[...this.shimSockets].filter((path) => existsSync(path)).map((path) => `shim's socket ${path}`),
       ...[...this.netns].filter((path) => existsSync(path)).map((path) => `network namespace ${path}`),
     ];
   }
@@ -290,6 +293,7 @@ export class PodLives {
       const config = JSON.parse(readFileSync(join(this.tasksDir, id, 'config.json'), 'utf8')) as BundleConfig;
       const path = config.linux.namespaces.find((n) => n.type === 'network')?.path;
       if (path && !path.startsWith('/proc/')) this.netns.add(path);
+      this.shimSockets.add(read(join(this.tasksDir, id, 'address')).replace(/^unix:\/\//, ''));
     }
   }
 
