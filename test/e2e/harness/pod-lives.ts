@@ -84,7 +84,8 @@ export class PodLives {
     try {
       await Promise.all(
         Array.from({ length: slots }, async (_, slot) => {
-          for (let i = 0; !this.stopping.signal.aborted; i++) await this.live(this.draw(`${this.options.prefix}-${slot}-${i}`));
+          for (let i = 0; !this.stopping.signal.aborted; i++)
+            await this.live(this.draw(`${this.options.prefix}-${slot}-${i}`));
         }),
       );
     } finally {
