@@ -11,7 +11,7 @@ import { mountTable } from './mount-table.ts';
 import { findShims, sandboxOf, shimSocket } from './shims.ts';
 
 const run = promisify(execFile);
-/** A bundle is there a moment before its shim, and a moment after it: found twice, so far apart, it is lost. */
+/** A bundle is there a moment before its shim, and a moment after it: one found twice, so far apart, is lost. */
 const LOOK_AGAIN_MS = 10_000;
 
 /** As much of an OCI bundle's config.json as is needed. */
@@ -33,6 +33,7 @@ export class ShimlessTasks {
   };
   private readonly closing = new AbortController();
   private sweeping: Promise<void> | undefined;
+  private isSweepWanted = false;
 
   /**
    * @param given.root containerd's root directory
@@ -64,9 +65,8 @@ export class ShimlessTasks {
    * seconds from now.
    */
   sweepSoon(): void {
-    this.sweeping ??= this.sweep().catch((error: unknown) => {
-      if (!isAbort(error)) this.given.logger.warn({ error: messageOf(error) }, 'tasks without a shim not ended');
-    });
+    this.isSweepWanted = true;
+    this.sweeping ??= this.sweepWhileWanted();
   }
 
   /** Resolves when nothing is under way any more. */
@@ -75,22 +75,32 @@ export class ShimlessTasks {
     await this.sweeping;
   }
 
+  private async sweepWhileWanted(): Promise<void> {
+    while (this.isSweepWanted) {
+      this.isSweepWanted = false;
+      try {
+        await this.sweep();
+      } catch (error) {
+        if (isAbort(error)) break;
+        this.given.logger.warn({ error: messageOf(error) }, 'tasks without a shim not ended');
+      }
+    }
+    this.sweeping = undefined;
+  }
+
   private async sweep(): Promise<void> {
     const { clock } = this.given;
     const { signal } = this.closing;
-    try {
-      await clock.sleep(LOOK_AGAIN_MS, signal);
-      const before = this.lost();
-      if (before.length === 0) return;
-      await clock.sleep(LOOK_AGAIN_MS, signal);
-      const lost = this.lost();
-      for (const id of before) {
-        if (!lost.includes(id)) continue;
-        await this.endTask(id);
-        await this.forget(id);
-      }
-    } finally {
-      this.sweeping = undefined;
+    await clock.sleep(LOOK_AGAIN_MS, signal);
+    const before = this.lost();
+    if (before.length === 0) return;
+    await clock.sleep(LOOK_AGAIN_MS, signal);
+    const lost = this.lost();
+    for (const id of before) {
+      if (!lost.includes(id)) continue;
+      if (isHalfRemoved(id)) await this.removeBundle(id);
+      else await this.endTask(id);
+      await this.forget(id);
     }
   }
 
@@ -99,6 +109,7 @@ export class ShimlessTasks {
     const ids = existsSync(bundles) ? readdirSync(bundles) : [];
     const alive = this.sandboxesWithShim();
     return ids.filter((id) => {
+      if (isHalfRemoved(id)) return true;
       const sandboxId = this.sandboxIdOf(id);
       return sandboxId !== undefined && !alive.has(sandboxId);
     });
@@ -123,17 +134,31 @@ export class ShimlessTasks {
   }
 
   private async endTask(id: string): Promise<void> {
-    const { root, state, logger } = this.given;
-    const options = { env: { ...process.env, PATH: systemPath() } };
+    const { state, logger } = this.given;
     logger.warn({ id }, 'the shim of a task is gone, and containerd has not cleaned up after it; ending it');
     // Kills its first process, with which all others of it go, and removes its cgroups; content when there is nothing.
-    await run('runc', ['--root', join(state, 'runc', NAMESPACE), 'delete', '--force', id], options);
+    await run('runc', ['--root', join(state, 'runc', NAMESPACE), 'delete', '--force', id], { env: environment() });
+    await this.removeBundle(id);
+  }
+
+  private async removeBundle(id: string): Promise<void> {
     const bundle = this.bundle(id);
     const mounts = mountTable().filter(({ path }) => path.startsWith(`${bundle}/`));
-    if (mounts.length > 0) await run('umount', mounts.map(({ path }) => path).reverse(), options);
-    await Promise.all([bundle, join(root, TASKS, id)].map((dir) => rm(dir, { recursive: true, force: true })));
+    if (mounts.length > 0) await run('umount', mounts.map(({ path }) => path).reverse(), { env: environment() });
+    await Promise.all(
+      [bundle, join(this.given.root, TASKS, id)].map((dir) => rm(dir, { recursive: true, force: true })),
+    );
   }
 }
 
 const NAMESPACE = 'k8s.io';
 const TASKS = join('io.containerd.runtime.v2.task', NAMESPACE);
+
+/** containerd puts a dot before the name of a bundle that it is about to remove, and forgets it when it is killed then. */
+function isHalfRemoved(bundle: string): boolean {
+  return bundle.startsWith('.');
+}
+
+function environment(): NodeJS.ProcessEnv {
+  return { ...process.env, PATH: systemPath() };
+}
