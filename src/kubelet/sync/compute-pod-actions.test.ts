@@ -805,7 +805,13 @@ const CASES: readonly Case[] = [
       f.probeResults['a-0 liveness'] = [{ at: 1, latencyMs: 2, outcome: 'failure', output: 'no' }];
     },
     {
-      kill: [kill('a', { graceSeconds: 1, probeResults: [{ at: 1, latencyMs: 2, outcome: 'failure', output: 'no' }] })],
+      kill: [
+        kill('a', {
+          graceSeconds: 1,
+          probeResults: [{ at: 1, latencyMs: 2, outcome: 'failure', output: 'no' }],
+          successor: { name: 'a', restartCount: 1 },
+        }),
+      ],
       restarts: new Map([['a', { entry: undefined, clearedId: 'a-0' }]]),
     },
   ],
@@ -815,7 +821,10 @@ const CASES: readonly Case[] = [
       replace(f, 'a', instance('a', { id: 'a-1', restartCount: 1 }), exited('a', 137));
       f.verdicts['a-1 liveness'] = 'failure';
     },
-    { kill: [kill('a', { containerId: 'a-1' })], restarts: first('a', 'a-1') },
+    {
+      kill: [kill('a', { containerId: 'a-1', successor: { name: 'a', restartCount: 2 } })],
+      restarts: first('a', 'a-1'),
+    },
   ],
   [
     'the third does',
@@ -833,9 +842,31 @@ const CASES: readonly Case[] = [
       f.verdicts['a-0 startup'] = 'failure';
     },
     {
-      kill: [kill('a', { reason: 'startupProbe', message: 'Container a failed startup probe, will be restarted' })],
+      kill: [
+        kill('a', {
+          reason: 'startupProbe',
+          message: 'Container a failed startup probe, will be restarted',
+          successor: { name: 'a', restartCount: 1 },
+        }),
+      ],
       restarts: new Map([['a', { entry: undefined, clearedId: 'a-0' }]]),
     },
+  ],
+  [
+    'whose image must be asked for: its replacement is created when it is gone',
+    (f) => {
+      f.pod.spec.containers[0]!.imagePullPolicy = 'Always';
+      f.verdicts['a-0 liveness'] = 'failure';
+    },
+    { kill: [kill('a')], restarts: new Map([['a', { entry: undefined, clearedId: 'a-0' }]]) },
+  ],
+  [
+    'whose replacement has been created already',
+    (f) => {
+      f.containers.unshift(instance('a', { id: 'a-1', restartCount: 1, state: 'created' }));
+      f.verdicts['a-0 liveness'] = 'failure';
+    },
+    { kill: [kill('a')], restarts: new Map([['a', { entry: undefined, clearedId: 'a-0' }]]) },
   ],
   [
     "a sidecar's liveness probe",
@@ -843,7 +874,12 @@ const CASES: readonly Case[] = [
       f.verdicts['side-0 liveness'] = 'failure';
     },
     {
-      kill: [kill('side', { message: 'Init container side failed liveness probe' })],
+      kill: [
+        kill('side', {
+          message: 'Init container side failed liveness probe',
+          successor: { name: 'side', restartCount: 1 },
+        }),
+      ],
       restarts: new Map([['side', { entry: undefined, clearedId: 'side-0' }]]),
     },
   ],

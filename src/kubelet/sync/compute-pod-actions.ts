@@ -72,6 +72,8 @@ export interface KillContainer {
   readonly probeResults: readonly ProbeResult[];
   /** Whether the instance shall be replaced once it is gone. */
   readonly restart: boolean;
+  /** Its replacement, where that is to be started at once: it can be created while the instance stops. */
+  readonly successor?: CreateContainer | undefined;
 }
 
 export interface CreateContainer {
@@ -337,7 +339,7 @@ class Planner {
   }
 
   private createAhead(c: Container): void {
-    this.create.push({ name: c.name, restartCount: this.nextRestartCount(c) });
+    this.create.push(this.nextOf(c));
   }
 
   /** Whether another container of this pod has the same image already. */
@@ -430,15 +432,17 @@ class Planner {
     suffix = '',
   ): void {
     const add = (reason: KillReason, what: string, again: boolean, type?: ProbeType): void => {
+      const startsAtOnce = again && this.clearRestartAfterKill(container, instance);
+      const mayCreate = type && startsAtOnce && this.isToBeCreated(container) && this.hasImageOf(container);
       this.kill.push(
         this.killFor(instance, reason, {
           restart: again,
+          successor: mayCreate ? this.nextOf(container) : undefined,
           message: `${subject} ${what}${again ? suffix : ''}`,
           probe: type && container[`${type}Probe`],
           probeResults: type ? this.in.probeResults(instance.id, type) : [],
         }),
       );
-      if (again) this.clearRestartAfterKill(container, instance);
     };
     if (instance.hash !== containerHash(container)) add('definitionChanged', 'definition changed', true);
     else if (this.in.verdict(instance.id, 'liveness') === 'failure') {
@@ -561,18 +565,24 @@ class Planner {
   /**
    * As upstream, the back-off of a restart by kill looks at the instance before the one that is killed: of the first two kills
    * by a probe neither waits.
+   * @returns whether the restart is cleared now
    */
-  private clearRestartAfterKill(container: Container, killed: ContainerRuntimeStatus): void {
+  private clearRestartAfterKill(container: Container, killed: ContainerRuntimeStatus): boolean {
     const { policy, now } = this.in;
     const before = this.in.status.containers.find((c) => c.name === container.name && c.state === 'exited');
     const entry = this.in.restarts.get(container.name)?.entry;
     if (!before) {
       this.restarts.set(container.name, { entry, clearedId: killed.id });
-      return;
+      return true;
     }
     const failedAt = this.in.finishedAt(before);
-    if (backOffRemainingMs(entry, failedAt, now, policy) > 0) return;
+    if (backOffRemainingMs(entry, failedAt, now, policy) > 0) return false;
     this.restarts.set(container.name, { entry: bumpBackOff(entry, failedAt, now, policy), clearedId: killed.id });
+    return true;
+  }
+
+  private nextOf(container: Container): CreateContainer {
+    return { name: container.name, restartCount: this.nextRestartCount(container) };
   }
 
   /** Never falls, also when the runtime has forgotten the instances before. */
@@ -592,6 +602,7 @@ class Planner {
     reason: KillReason,
     options: {
       restart?: boolean;
+      successor?: CreateContainer | undefined;
       message?: string;
       probe?: { terminationGracePeriodSeconds?: number } | undefined;
       probeResults?: readonly ProbeResult[];
@@ -607,6 +618,7 @@ class Planner {
       graceSeconds: options.probe?.terminationGracePeriodSeconds ?? podGraceSeconds(this.pod),
       probeResults: options.probeResults ?? [],
       restart: options.restart ?? true,
+      successor: options.successor,
     };
   }
 

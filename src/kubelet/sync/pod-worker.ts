@@ -713,7 +713,7 @@ export class PodWorker {
     this.note(kill);
     this.run(async () => {
       try {
-        await this.kill(kill, this.syncing.signal);
+        await Promise.all([this.kill(kill, this.syncing.signal), this.createSuccessor(kill)]);
       } catch (error) {
         if (isAbort(error)) return;
         this.logger.warn({ container: kill.name, error: messageOf(error) }, 'container not stopped');
@@ -722,6 +722,13 @@ export class PodWorker {
         claim.release();
       }
     });
+  }
+
+  private async createSuccessor({ name, successor }: KillContainer): Promise<void> {
+    const container = this.containerSpec(name);
+    const sandbox = this.runtimeStatus.sandboxes[0];
+    if (!container || !successor || !sandbox) return;
+    await this.prepare(container, successor, undefined, Promise.resolve(sandbox));
   }
 
   private note(kill: KillContainer): void {
