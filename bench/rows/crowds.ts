@@ -80,7 +80,7 @@ export async function* crowds(
       .atMostTimes(1, 'kubelet')
       .goal(`<= 0.3 x kubelet + ${CONTROL_PLANE_MB} MB of kube-apiserver and etcd`, withControlPlane(seen, size));
   }
-  yield Row.ofOurs('resident memory of a Node that has loaded the same modules of its own', 'MB', await idleNodeMB());
+  yield Row.ofOurs('resident memory of an idle Node with the same modules', 'MB', await idleNodeMB());
   yield row(`CPU, ${largest} pods with a probe a second`, 'cores', largest, (c) => c.cores, true).atMostTimes(
     0.7,
     'kubelet',

@@ -69,7 +69,7 @@ export async function* overlapped(ours: Kubelette, bare: BareCri, plan: Plan): A
     [bare.name, () => bare.startOverlapped(idlePod(5))],
   ]);
   const cells = await cellsOf(plan.runs, plan, samplers);
-  yield new Row('the same; bare CRI calls at their earliest, nobody told', 'ms', cells).atMostTimes(1.1, bare.name);
+  yield new Row('the chain; bare CRI calls at their earliest, nobody told', 'ms', cells).atMostTimes(1.1, bare.name);
 }
 
 /** One pod with ever more containers. All must have been started. */
