@@ -52,9 +52,9 @@ test('webapl: the timeline, what it comes to, and what to change, without colour
       48.9  webapl/webapl  ✗ liveness probe fails (2 of 3)
       53.9  webapl/webapl  ✗ liveness probe fails (3 of 3)
       53.9  webapl/webapl  ! Container webapl failed liveness probe, will be restarted
+      53.9  webapl/webapl  · image maho/webapl:0.1 is there already
       53.9  webapl/webapl  · exits with 0
       53.9  webapl         ! not Ready any more
-      53.9  webapl/webapl  · image maho/webapl:0.1 is there already
       54.0  webapl/webapl  ! container starts again (restart 1)
       57.0  webapl/webapl  ✓ liveness probe succeeds, then 4 times every 5 s until 77.0
       69.0  webapl/webapl  ✗ readiness probe fails (1 of 3)
@@ -71,7 +71,7 @@ test('webapl: the timeline, what it comes to, and what to change, without colour
       webapl: Ready after 21.9 s, 1 restart, Ready at the end, kubectl delete takes 0.1 s (30.0 s if its processes ignore SIGTERM)
 
     What clients see
-      pod/webapl: served from 21.9; errors for 34.1 s: 40.9 to 75.0
+      pod/webapl: served from 21.9; errors for 34.2 s: 40.9 to 75.0
 
     When a container that was well stops answering
       webapl/webapl: not Ready 13 to 19 s later; gets SIGTERM 11 to 16 s later and is started again when it has ended, 30 s later at most
