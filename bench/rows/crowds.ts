@@ -76,9 +76,10 @@ export async function* crowds(
     yield row(`${size} pods at once, all Ready`, 's', size, (c) => c.readyMs / 1000).atMostTimes(0.8, 'kubelet');
   }
   for (const size of [0, ...plan.crowds]) {
-    yield row(`resident memory with ${size} pods`, 'MB', size, (c) => c.memoryMB)
-      .atMostTimes(1, 'kubelet')
-      .goal(`<= 0.3 x kubelet + ${CONTROL_PLANE_MB} MB of kube-apiserver and etcd`, withControlPlane(seen, size));
+    const memory = row(`resident memory with ${size} pods`, 'MB', size, (c) => c.memoryMB).atMostTimes(1, 'kubelet');
+    const kubelet = memory.median('kubelet');
+    const isMet = kubelet === undefined ? undefined : memory.ours <= 0.3 * (kubelet + CONTROL_PLANE_MB);
+    yield memory.goal(`<= 0.3 x kubelet + ${CONTROL_PLANE_MB} MB of kube-apiserver and etcd`, isMet);
   }
   yield Row.ofOurs('resident memory of an idle Node with the same modules', 'MB', await idleNodeMB());
   yield row(`CPU, ${largest} pods with a probe a second`, 'cores', largest, (c) => c.cores, true).atMostTimes(
@@ -105,16 +106,6 @@ export async function* crowds(
       yield size === withPods.at(-1) ? grown.goal(`no more than with ${reference} (+ 10 %)`, perPod <= limit) : grown;
     }
   }
-}
-
-/** Whether ours needs at most 0.3 of what the kubelet and its control plane do; undefined without a kubelet. */
-function withControlPlane(seen: ReadonlyMap<string, Map<number, Crowd> | string>, size: number): boolean | undefined {
-  const of = (name: string): number | undefined => {
-    const crowd = seen.get(name);
-    return crowd === undefined || typeof crowd === 'string' ? undefined : crowd.get(size)?.memoryMB;
-  };
-  const [ours, kubelet] = [of('kubelette'), of('kubelet')];
-  return ours === undefined || kubelet === undefined ? undefined : ours <= 0.3 * (kubelet + CONTROL_PLANE_MB);
 }
 
 /** What no agent in Node can be below. */

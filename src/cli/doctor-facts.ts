@@ -5,7 +5,7 @@ import { release } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { runningAgent } from '../agent/agent-file.ts';
-import { findCniBinDir, findProgram, systemPath } from '../cri/host-programs.ts';
+import { findCniBinDir, findProgram, systemEnvironment } from '../cri/host-programs.ts';
 import { firewallWarnings } from '../kubelet/network/firewall.ts';
 import { errnoOf, messageOf } from '../lib/errors.ts';
 import { DEFAULT_ROOT_DIR, instanceLayout } from '../lib/instance.ts';
@@ -140,7 +140,7 @@ async function versionOf(program: string, flag: string): Promise<string | undefi
 
 async function run(program: string, args: string[]): Promise<{ output: string; error: string | undefined }> {
   try {
-    const env = { ...process.env, PATH: systemPath() };
+    const env = systemEnvironment();
     const { stdout, stderr } = await promisify(execFile)(program, args, { env, timeout: COMMAND_TIMEOUT_MS });
     return { output: stdout + stderr, error: undefined };
   } catch (error) {

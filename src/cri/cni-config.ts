@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { UserError } from '../lib/errors.ts';
 import type { InstanceLayout } from '../lib/instance.ts';
-import { systemPath } from './host-programs.ts';
+import { systemEnvironment } from './host-programs.ts';
 import { replaceFile } from './replace-file.ts';
 
 /** Where libcni remembers what plugins answered; not configurable in containerd. */
@@ -67,7 +67,7 @@ export function isPodCIDR(cidr: string): boolean {
  */
 export async function removeCniState(layout: InstanceLayout): Promise<void> {
   if (existsSync(`/sys/class/net/${layout.bridge}`)) {
-    await promisify(execFile)('ip', ['link', 'delete', layout.bridge], { env: { ...process.env, PATH: systemPath() } });
+    await promisify(execFile)('ip', ['link', 'delete', layout.bridge], { env: systemEnvironment() });
   }
   const sandboxes = await readdir(join(layout.containerd.root, 'io.containerd.grpc.v1.cri/sandboxes')).catch(() => []);
   // NETWORK-SANDBOX-INTERFACE; the loopback's network has the same name in every instance, hence by sandbox as well.

@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { identifyProcess, type ProcessIdentity } from '../lib/process-identity.ts';
-import { systemPath } from './host-programs.ts';
+import { systemEnvironment } from './host-programs.ts';
 
 const run = promisify(execFile);
 
@@ -21,7 +21,7 @@ export function hasCapability(capability: number): boolean {
 export async function overlayWorks(dir: string): Promise<boolean> {
   const probe = await mkdtemp(join(dir, '.overlay-probe-'));
   const [lower, upper, work, merged] = ['lower', 'upper', 'work', 'merged'].map((name) => join(probe, name));
-  const options = { env: { ...process.env, PATH: systemPath() } };
+  const options = { env: systemEnvironment() };
   try {
     for (const path of [lower, upper, work, merged]) await mkdir(path!);
     const layers = `lowerdir=${lower},upperdir=${upper},workdir=${work}`;

@@ -14,6 +14,11 @@ export function systemPath(path: string = process.env.PATH ?? ''): string {
   return [...new Set([...path.split(delimiter).filter(Boolean), ...SYSTEM_DIRS])].join(delimiter);
 }
 
+/** Ours, with that PATH: for the system's programs. */
+export function systemEnvironment(): NodeJS.ProcessEnv {
+  return { ...process.env, PATH: systemPath() };
+}
+
 /** The absolute path of a program, or undefined when there is none. */
 export function findProgram(name: string, path: string = systemPath()): string | undefined {
   return path

@@ -1,17 +1,15 @@
-import { execFile } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import type { Clock } from '../lib/clock.ts';
-import { errnoOf, messageOf, UserError } from '../lib/errors.ts';
+import { errnoOf, UserError } from '../lib/errors.ts';
 import type { InstanceLayout } from '../lib/instance.ts';
 import { isAlive, type ProcessIdentity, sendSignal } from '../lib/process-identity.ts';
 import { removeCniState } from './cni-config.ts';
-import { systemPath } from './host-programs.ts';
 import { findContainerd } from './managed-containerd.ts';
 import { mountTable } from './mount-table.ts';
-import { findShims, shimSocket } from './shims.ts';
+import { findShims, shimSocket, TASKS } from './shims.ts';
+import { unmountBelow } from './unmount-below.ts';
 
 /** How long killed processes may take to go. */
 const KILL_TIMEOUT_MS = 10_000;
@@ -102,26 +100,8 @@ function readLines(file: string): string[] {
   }
 }
 
-/** Unmounts all that is mounted below these directories, newest first. */
-async function unmountBelow(dirs: readonly string[]): Promise<void> {
-  const targets = mountTable()
-    .map(({ path }) => path)
-    .filter((path) => dirs.some((dir) => path.startsWith(`${dir}/`)))
-    .reverse();
-  if (targets.length === 0) return;
-  const env = { ...process.env, PATH: systemPath() };
-  try {
-    await promisify(execFile)('umount', targets, { env });
-  } catch {
-    // Still in use by a process of somebody else (a shell that stands in it): detached, it goes when that one does.
-    await promisify(execFile)('umount', ['-l', ...targets], { env }).catch((error: unknown) => {
-      throw new UserError(`cannot unmount below ${dirs.join(', ')}: ${messageOf(error)}`);
-    });
-  }
-}
-
 /** Those of shims that were killed. */
 async function removeShimSockets({ state, socket }: InstanceLayout['containerd']): Promise<void> {
-  const bundles = join(state, 'io.containerd.runtime.v2.task/k8s.io');
+  const bundles = join(state, TASKS);
   for (const id of await readdir(bundles).catch(() => [])) await rm(shimSocket(socket, id), { force: true });
 }

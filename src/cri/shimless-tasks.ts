@@ -6,9 +6,9 @@ import { promisify } from 'node:util';
 import type { Clock } from '../lib/clock.ts';
 import { isAbort, messageOf } from '../lib/errors.ts';
 import type { Logger } from '../lib/logger.ts';
-import { systemPath } from './host-programs.ts';
-import { mountTable } from './mount-table.ts';
-import { findShims, sandboxOf, shimSocket } from './shims.ts';
+import { systemEnvironment } from './host-programs.ts';
+import { findShims, NAMESPACE, sandboxOf, shimSocket, TASKS } from './shims.ts';
+import { unmountBelow } from './unmount-below.ts';
 
 const run = promisify(execFile);
 /** A bundle is there a moment before its shim, and a moment after it: one found twice, so far apart, is lost. */
@@ -137,28 +137,22 @@ export class ShimlessTasks {
     const { state, logger } = this.given;
     logger.warn({ id }, 'the shim of a task is gone, and containerd has not cleaned up after it; ending it');
     // Kills its first process, with which all others of it go, and removes its cgroups; content when there is nothing.
-    await run('runc', ['--root', join(state, 'runc', NAMESPACE), 'delete', '--force', id], { env: environment() });
+    await run('runc', ['--root', join(state, 'runc', NAMESPACE), 'delete', '--force', id], {
+      env: systemEnvironment(),
+    });
     await this.removeBundle(id);
   }
 
   private async removeBundle(id: string): Promise<void> {
     const bundle = this.bundle(id);
-    const mounts = mountTable().filter(({ path }) => path.startsWith(`${bundle}/`));
-    if (mounts.length > 0) await run('umount', mounts.map(({ path }) => path).reverse(), { env: environment() });
+    await unmountBelow([bundle]);
     await Promise.all(
       [bundle, join(this.given.root, TASKS, id)].map((dir) => rm(dir, { recursive: true, force: true })),
     );
   }
 }
 
-const NAMESPACE = 'k8s.io';
-const TASKS = join('io.containerd.runtime.v2.task', NAMESPACE);
-
 /** containerd puts a dot before the name of a bundle that it is about to remove, and forgets it when it is killed then. */
 function isHalfRemoved(bundle: string): boolean {
   return bundle.startsWith('.');
-}
-
-function environment(): NodeJS.ProcessEnv {
-  return { ...process.env, PATH: systemPath() };
 }

@@ -9,6 +9,10 @@ import { findProcesses } from './host-facts.ts';
 import type { RuntimeService } from './runtime-service.ts';
 
 const SWEEP_EVERY_MS = 10_000;
+/** What CRI keeps its containers in, within containerd. */
+export const NAMESPACE = 'k8s.io';
+/** Below containerd's state and root directories: a directory for each task. */
+export const TASKS = join('io.containerd.runtime.v2.task', NAMESPACE);
 
 /** The shims of one containerd, which outlive it. */
 export function findShims(socket: string): ProcessIdentity[] {
@@ -23,7 +27,7 @@ export function findShims(socket: string): ProcessIdentity[] {
  * @param socket where its containerd listens
  */
 export function shimSocket(socket: string, sandboxId: string): string {
-  const hash = createHash('sha256').update(join(socket, 'k8s.io', sandboxId));
+  const hash = createHash('sha256').update(join(socket, NAMESPACE, sandboxId));
   return `/run/containerd/s/${hash.digest('hex')}`;
 }
 

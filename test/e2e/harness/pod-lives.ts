@@ -390,19 +390,11 @@ function read(path: string): string {
 }
 
 function markerOf(pid: string): string | undefined {
-  try {
-    return /^sh\0-c\0: (\S+);/.exec(readFileSync(`/proc/${pid}/cmdline`, 'utf8'))?.[1];
-  } catch {
-    return undefined; // it has just ended
-  }
+  return /^sh\0-c\0: (\S+);/.exec(read(`/proc/${pid}/cmdline`))?.[1];
 }
 
 /** Of its own pid namespace, and not ended. */
 function isFirstProcess(pid: string): boolean {
-  try {
-    const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-    return /^NSpid:.*\t1$/m.test(status) && !/^State:\s+[ZX]/m.test(status);
-  } catch {
-    return false;
-  }
+  const status = read(`/proc/${pid}/status`);
+  return /^NSpid:.*\t1$/m.test(status) && !/^State:\s+[ZX]/m.test(status);
 }
