@@ -153,14 +153,12 @@ class CriRuntimeService implements RuntimeService {
   async stopPodSandbox(podSandboxId: string, options?: CallOptions): Promise<void> {
     const given = withTimeout(options, SANDBOX_TIMEOUT_MS);
     await goneIsFine(this.grpc.unary(RPC.stopPodSandbox, { podSandboxId }, given));
-    if (!this.tasks) return;
-    const containers = await this.listContainers({ podSandboxId }, options);
-    await this.tasks.end(podSandboxId, [...containers.map(({ id }) => id), podSandboxId]);
+    await this.tasks?.end(podSandboxId);
   }
 
   async removePodSandbox(podSandboxId: string, options?: CallOptions): Promise<void> {
     await goneIsFine(this.grpc.unary(RPC.removePodSandbox, { podSandboxId }, withTimeout(options, CALL_TIMEOUT_MS)));
-    await this.tasks?.forget(podSandboxId);
+    this.tasks?.forget(podSandboxId);
   }
 
   async podSandboxStatus(podSandboxId: string, options?: CallOptions): Promise<cri.PodSandboxStatus> {
@@ -265,7 +263,9 @@ class CriRuntimeService implements RuntimeService {
   }
 
   events(signal: AbortSignal): AsyncIterable<RuntimeEvent> {
-    return runtimeEvents({ grpc: this.grpc, runtime: this, clock: this.clock, logger: this.logger }, signal);
+    const { grpc, clock, logger, tasks } = this;
+    const onForgotten = tasks && ((id: string): void => tasks.forget(id));
+    return runtimeEvents({ grpc, runtime: this, clock, logger, onForgotten }, signal);
   }
 }
 

@@ -186,7 +186,7 @@ describe('ManagedContainerd', () => {
     const { containerd, sandbox, container } = await startWithPod();
     const { endpoint, tasks } = containerd;
     const { runtime, close } = connectRuntime({ endpoint, clock, logger, tasks });
-    await tasks.end(sandbox, [container, sandbox]);
+    await tasks.end(sandbox);
     expect(await runtime.containerStatus(container)).toMatchObject({ state: ContainerState.CONTAINER_RUNNING });
     await containerd.stop();
     const shims = findShims(layout.containerd.socket);
@@ -196,7 +196,7 @@ describe('ManagedContainerd', () => {
     while (shims.some(isAlive)) await clock.sleep(10);
     expect(await commandLines()).toContain('sleep\x00100000');
 
-    await tasks.end(sandbox, [container, sandbox]);
+    await tasks.end(sandbox);
     expect(await commandLines()).not.toContain('sleep\x00100000');
     expect(readFileSync('/proc/self/mountinfo', 'utf8')).not.toContain(container);
     await containerd.start(never);

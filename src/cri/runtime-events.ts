@@ -3,6 +3,7 @@ import { messageOf } from '../lib/errors.ts';
 import type { Logger } from '../lib/logger.ts';
 import { CriError } from './cri-error.ts';
 import {
+  ContainerDelete,
   Envelope,
   PublishRequest,
   PublishResponse,
@@ -22,6 +23,8 @@ interface Context {
   readonly runtime: RuntimeService;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Called with the id of every sandbox and container that containerd has forgotten, be it after a start that failed. */
+  readonly onForgotten?: ((id: string) => void) | undefined;
 }
 
 /** How long to wait before asking a runtime that went away again; doubles up to the maximum, back to the minimum once it answers. */
@@ -90,9 +93,8 @@ const PUBLISH: Rpc<PublishRequest, PublishResponse> = {
   response: PublishResponse,
 };
 const SUBSCRIBED_TOPIC = '/kubelette/subscribed';
-const FILTERS = ['/tasks/start', '/tasks/exit', '/tasks/oom', SUBSCRIBED_TOPIC].map(
-  (topic) => `topic=="${topic}",namespace==k8s.io`,
-);
+const FORGOTTEN_TOPIC = '/containers/delete';
+const TOPICS = ['/tasks/start', '/tasks/exit', '/tasks/oom', SUBSCRIBED_TOPIC];
 /** How often to ask whether the subscription stands. */
 const HANDSHAKE_MS = 10;
 
@@ -101,7 +103,7 @@ const HANDSHAKE_MS = 10;
  * then does `resync` promise that nothing is missed from here on.
  */
 async function* containerdEvents(
-  { grpc, clock }: Context,
+  { grpc, clock, onForgotten }: Context,
   signal: AbortSignal,
 ): AsyncGenerator<RuntimeEvent, void, void> {
   const stands = new AbortController();
@@ -119,9 +121,13 @@ async function* containerdEvents(
     }
   };
   try {
-    const stream = grpc.serverStream(SUBSCRIBE, { filters: FILTERS }, { metadata, signal });
+    const topics = onForgotten ? [...TOPICS, FORGOTTEN_TOPIC] : TOPICS;
+    const filters = topics.map((topic) => `topic=="${topic}",namespace==k8s.io`);
+    const stream = grpc.serverStream(SUBSCRIBE, { filters }, { metadata, signal });
     for await (const envelope of announced(stream, publishFailed())) {
       stands.abort();
+      if (envelope?.topic === FORGOTTEN_TOPIC && envelope.event)
+        onForgotten?.(ContainerDelete.decode(envelope.event.value).id);
       const translated = envelope ? translateTaskEvent(envelope) : ({ type: 'resync' } as const);
       if (translated) yield translated;
     }

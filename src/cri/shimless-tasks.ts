@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -45,19 +45,21 @@ export class ShimlessTasks {
   }
 
   /**
-   * Ends what is left of a sandbox after it was stopped: processes, mounts, files. Nothing, when its shim lives.
-   * @param ids of the sandbox and of its containers
+   * Ends what is left of a sandbox after it was stopped: processes, mounts, files. Nothing, when its shim was not killed.
    * @throws Error when something does not go
    */
-  async end(sandboxId: string, ids: readonly string[]): Promise<void> {
-    const left = ids.filter((id) => existsSync(this.bundle(id)));
-    if (left.length === 0 || this.sandboxesWithShim().has(sandboxId)) return;
-    for (const id of left) await this.endTask(id);
+  async end(sandboxId: string): Promise<void> {
+    // A shim that ends by itself takes its socket along.
+    if (!existsSync(shimSocket(this.given.socket, sandboxId)) || this.sandboxesWithShim().has(sandboxId)) return;
+    for (const id of this.bundles()) if (this.sandboxIdOf(id) === sandboxId) await this.endTask(id);
   }
 
-  /** After a sandbox was removed: what its shim, if it was killed, has left in a place that nobody else looks after. */
-  async forget(sandboxId: string): Promise<void> {
-    await rm(shimSocket(this.given.socket, sandboxId), { force: true });
+  /**
+   * After containerd has forgotten a sandbox, one that it could not make among them: what its shim, if it was killed, has left in a
+   * place that nobody else looks after. Nothing for a container.
+   */
+  forget(sandboxId: string): void {
+    rmSync(shimSocket(this.given.socket, sandboxId), { force: true });
   }
 
   /**
@@ -76,60 +78,61 @@ export class ShimlessTasks {
   }
 
   private async sweepWhileWanted(): Promise<void> {
-    while (this.isSweepWanted) {
-      this.isSweepWanted = false;
-      try {
-        await this.sweep();
-      } catch (error) {
-        if (isAbort(error)) break;
-        this.given.logger.warn({ error: messageOf(error) }, 'tasks without a shim not ended');
+    const { clock, logger } = this.given;
+    const { signal } = this.closing;
+    try {
+      while (this.isSweepWanted) {
+        this.isSweepWanted = false;
+        await clock.sleep(LOOK_AGAIN_MS, signal);
+        const before = this.lost();
+        if (before.length === 0) continue;
+        await clock.sleep(LOOK_AGAIN_MS, signal);
+        const lost = this.lost();
+        for (const id of before.filter((found) => lost.includes(found))) await this.endLost(id);
       }
+    } catch (error) {
+      if (!isAbort(error)) logger.error({ error: messageOf(error) }, 'tasks without a shim not looked for');
     }
     this.sweeping = undefined;
   }
 
-  private async sweep(): Promise<void> {
-    const { clock } = this.given;
-    const { signal } = this.closing;
-    await clock.sleep(LOOK_AGAIN_MS, signal);
-    const before = this.lost();
-    if (before.length === 0) return;
-    await clock.sleep(LOOK_AGAIN_MS, signal);
-    const lost = this.lost();
-    for (const id of before) {
-      if (!lost.includes(id)) continue;
+  private async endLost(id: string): Promise<void> {
+    try {
       if (isHalfRemoved(id)) await this.removeBundle(id);
       else await this.endTask(id);
-      await this.forget(id);
+      this.forget(id);
+    } catch (error) {
+      this.given.logger.warn({ id, error: messageOf(error) }, 'a task without a shim has not ended, trying again');
+      this.isSweepWanted = true;
     }
   }
 
+  /** Bundles whose shim is gone, and such as are just being made or removed. */
   private lost(): string[] {
-    const bundles = join(this.given.state, TASKS);
-    const ids = existsSync(bundles) ? readdirSync(bundles) : [];
     const alive = this.sandboxesWithShim();
-    return ids.filter((id) => {
-      if (isHalfRemoved(id)) return true;
-      const sandboxId = this.sandboxIdOf(id);
-      return sandboxId !== undefined && !alive.has(sandboxId);
-    });
+    return this.bundles().filter((id) => isHalfRemoved(id) || !alive.has(this.sandboxIdOf(id)));
+  }
+
+  private bundles(): string[] {
+    const bundles = join(this.given.state, TASKS);
+    return existsSync(bundles) ? readdirSync(bundles) : [];
   }
 
   private bundle(id: string): string {
     return join(this.given.state, TASKS, id);
   }
 
-  private sandboxesWithShim(): ReadonlySet<string | undefined> {
-    return new Set(findShims(this.given.socket).map(sandboxOf));
+  private sandboxesWithShim(): ReadonlySet<string> {
+    return new Set(findShims(this.given.socket).flatMap((shim) => sandboxOf(shim) ?? []));
   }
 
-  /** Undefined for a bundle that is just being made or removed. */
-  private sandboxIdOf(id: string): string | undefined {
+  /** Its own id for a bundle that does not tell (yet, or any more). */
+  private sandboxIdOf(id: string): string {
     try {
       const config = JSON.parse(readFileSync(join(this.bundle(id), 'config.json'), 'utf8')) as BundleConfig;
-      return config.annotations?.['io.kubernetes.cri.sandbox-id'];
+      return config.annotations?.['io.kubernetes.cri.sandbox-id'] ?? id;
     } catch {
-      return undefined;
+      return id;
     }
   }
 

@@ -62,6 +62,10 @@ export interface TaskOOM {
   containerId: string;
 }
 
+export interface ContainerDelete {
+  id: string;
+}
+
 function createBaseSubscribeRequest(): SubscribeRequest {
   return { filters: [] };
 }
@@ -680,6 +684,61 @@ export const TaskOOM: MessageFns<TaskOOM> = {
   fromPartial<I extends Exact<DeepPartial<TaskOOM>, I>>(object: I): TaskOOM {
     const message = createBaseTaskOOM();
     message.containerId = object.containerId ?? "";
+    return message;
+  },
+};
+
+function createBaseContainerDelete(): ContainerDelete {
+  return { id: "" };
+}
+
+export const ContainerDelete: MessageFns<ContainerDelete> = {
+  encode(message: ContainerDelete, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ContainerDelete {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseContainerDelete();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ContainerDelete>, I>>(base?: I): ContainerDelete {
+    return ContainerDelete.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ContainerDelete>, I>>(object: I): ContainerDelete {
+    const message = createBaseContainerDelete();
+    message.id = object.id ?? "";
     return message;
   },
 };

@@ -1,16 +1,20 @@
-import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
-import { request as httpsRequest } from 'node:https';
-import { isIPv6 } from 'node:net';
+import { connect } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import type { Container, HTTPGetAction } from '../../api/generated/types.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { errnoOf, messageOf } from '../../lib/errors.ts';
-import { MAX_OUTPUT_BYTES } from './attempt.ts';
 import { brokenWords, dialWords } from './dial-words.ts';
+import { type HttpResponse, HttpResponseReader } from './http-response.ts';
 import { joinHostPort, resolvePort } from './probe-target.ts';
 
 /** The version that user agents carry: the Kubernetes release whose behaviour this is. */
 const VERSION = '1.36';
 const MAX_REDIRECTS = 10;
+/** Headers that Go sends as it sees fit (net/http: reqWriteExcludeHeader). */
+const OURS = ['host', 'content-length', 'transfer-encoding', 'trailer'];
+/** Before why a response that has begun is none. */
+const BROKEN = 'net/http: HTTP/1.x transport connection broken: ';
+const UNVERIFIED = { rejectUnauthorized: false, checkServerIdentity: () => undefined };
 
 type FailureCause = 'timedOut' | 'lost' | 'refused' | 'other';
 
@@ -49,7 +53,7 @@ export function httpGetRequest(
   if (!has('accept')) headers.push(['Accept', '*/*']);
   for (const { name, value } of given) {
     const lower = name.toLowerCase();
-    const dropped = lower === 'host' || (value === '' && (lower === 'accept' || lower === 'user-agent'));
+    const dropped = OURS.includes(lower) || (value === '' && (lower === 'accept' || lower === 'user-agent'));
     if (!dropped) headers.push([name, value]);
   }
   headers.push(['Connection', 'close']);
@@ -87,6 +91,7 @@ export async function httpGet(
 }
 
 type Answer = Extract<HttpGetResult, { kind: 'answer' }> & { readonly location?: string | undefined };
+type Result = Answer | Exclude<HttpGetResult, { kind: 'answer' }>;
 
 function getOnce(
   url: string,
@@ -94,90 +99,83 @@ function getOnce(
   timeoutMs: number | undefined,
   signal: AbortSignal,
   clock: Clock,
-): Promise<Answer | Exclude<HttpGetResult, { kind: 'answer' }>> {
+): Promise<Result> {
   const target = new URL(url);
   const secure = target.protocol === 'https:';
   const host = target.hostname.replace(/^\[|\]$/g, '');
   const port = Number(target.port || (secure ? 443 : 80));
   const address = joinHostPort(host, port);
   const where = `Get "${url}": `;
+  const unsendable = headers.map(whyUnsendable).find((words) => words !== undefined);
+  if (unsendable) return Promise.resolve(failure(where + unsendable));
   return new Promise((resolve) => {
-    const requester = secure ? httpsRequest : httpRequest;
-    let request: ClientRequest;
-    let connected = false;
+    const socket = secure ? connectTls({ host, port, ...UNVERIFIED }) : connect({ host, port });
+    const reader = new HttpResponseReader();
+    let isConnected = false;
     let local = '';
-    let answer: IncomingMessage | undefined;
-    const body: Buffer[] = [];
-    let bodyBytes = 0;
 
-    const finish = (result: Answer | Exclude<HttpGetResult, { kind: 'answer' }>): void => {
+    const finish = (result: Result): void => {
       timer?.cancel();
       signal.removeEventListener('abort', onAbort);
-      request.destroy();
+      socket.destroy();
       resolve(result);
     };
-    const answered = (): void =>
-      finish({
-        kind: 'answer',
-        status: answer!.statusCode!,
-        body: Buffer.concat(body).toString(),
-        location: answer!.headers.location,
-      });
     const onAbort = (): void => finish(failure('aborted'));
     const onTimeout = (): void => {
       const reading = 'context deadline exceeded (Client.Timeout or context cancellation while reading body)';
-      const what = connected ? 'context deadline exceeded' : `dial tcp ${address}: i/o timeout`;
+      const what = isConnected ? 'context deadline exceeded' : `dial tcp ${address}: i/o timeout`;
       const waiting = `${where}${what} (Client.Timeout exceeded while awaiting headers)`;
-      finish(answer ? { kind: 'body', words: reading } : failure(waiting, 'timedOut'));
+      finish(reader.hasHead ? { kind: 'body', words: reading } : failure(waiting, 'timedOut'));
+    };
+    /** @param words why no whole response comes */
+    const broken = (words: string, cause: FailureCause): void => {
+      if (reader.hasHead) finish({ kind: 'body', words });
+      else finish(failure(`${where}${reader.hasBegun ? BROKEN : ''}${words}`, cause));
     };
     const onError = (error: Error): void => {
-      const words = connected ? readWords(error, local, address) : dialWords(error, host, address);
-      const cause = connected && errnoOf(error) === 'ECONNRESET' ? 'lost' : 'other';
-      const refused = !connected && errnoOf(error) === 'ECONNREFUSED';
-      if (answer) finish({ kind: 'body', words: words === 'EOF' ? 'unexpected EOF' : words });
-      else finish(failure(where + words, refused ? 'refused' : cause));
+      const errno = errnoOf(error);
+      if (isConnected) broken(readWords(error, local, address), errno === 'ECONNRESET' ? 'lost' : 'other');
+      else finish(failure(where + dialWords(error, host, address), errno === 'ECONNREFUSED' ? 'refused' : 'other'));
+    };
+    /**
+     * @param read what there is of the response
+     * @param cause when that is none
+     */
+    const advance = (read: () => HttpResponse | undefined, cause: FailureCause): void => {
+      try {
+        const response = read();
+        if (!response) return;
+        const { status, body, location } = response;
+        finish({ kind: 'answer', status, body: body.toString(), location });
+      } catch (error) {
+        broken(messageOf(error), cause);
+      }
     };
 
     const timer = timeoutMs === undefined ? undefined : clock.setTimer(Math.max(0, timeoutMs), onTimeout);
     signal.addEventListener('abort', onAbort, { once: true });
-    try {
-      request = requester({
-        host,
-        port,
-        path: pathOf(url),
-        family: isIPv6(host) ? 6 : undefined,
-        agent: false,
-        setHost: false,
-        headers: headers.flat(),
-        ...(secure ? { rejectUnauthorized: false, checkServerIdentity: () => undefined } : {}),
-      });
-    } catch (error) {
-      // Header names and values that HTTP does not allow.
-      timer?.cancel();
-      signal.removeEventListener('abort', onAbort);
-      return resolve(failure(`${where}${messageOf(error)}`));
-    }
-    request.once('socket', (socket) =>
-      socket.once('connect', () => {
-        connected = true;
-        // Asked now: a broken socket no longer knows it.
-        local = joinHostPort(socket.localAddress ?? '', socket.localPort ?? 0);
-      }),
-    );
-    request.on('error', onError);
-    request.once('response', (response) => {
-      answer = response;
-      response.on('data', (chunk: Buffer) => {
-        const left = MAX_OUTPUT_BYTES - bodyBytes;
-        body.push(chunk.subarray(0, left));
-        bodyBytes += chunk.length;
-        if (bodyBytes >= MAX_OUTPUT_BYTES) answered();
-      });
-      response.once('end', answered);
-      response.on('error', onError);
+    socket.once('connect', () => {
+      isConnected = true;
+      // Asked now: a broken socket no longer knows it.
+      local = joinHostPort(socket.localAddress ?? '', socket.localPort ?? 0);
     });
-    request.end();
+    // Stays attached: a reset that arrives after the end must not become an uncaught error.
+    socket.on('error', onError);
+    socket.on('data', (bytes: Buffer) => advance(() => reader.read(bytes), 'other'));
+    socket.once('end', () => advance(() => reader.end(), 'lost'));
+    const lines = headers.map(([name, value]) => `${name}: ${value.trim()}\r\n`);
+    socket.write(`GET ${pathOf(url)} HTTP/1.1\r\n${lines.join('')}\r\n`);
   });
+}
+
+/** Why a header cannot be sent, in the words of Go's net/http. */
+function whyUnsendable([name, value]: readonly [string, string]): string | undefined {
+  if (name === 'Host') return /^[\w!$%&'()*+,;=:[\]~.-]*$/.test(value) ? undefined : 'http: invalid Host header';
+  if (!/^[\w!#$%&'*+.^`|~-]+$/.test(name)) return `net/http: invalid header field name ${JSON.stringify(name)}`;
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not be sent
+  return /[\x00-\x08\x0a-\x1f\x7f]/.test(value)
+    ? `net/http: invalid header field value for ${JSON.stringify(name)}`
+    : undefined;
 }
 
 /** Path and query exactly as written, as Go sends them (WHATWG URLs would resolve `..`). */
@@ -189,7 +187,6 @@ function pathOf(url: string): string {
 function readWords(error: Error, local: string, address: string): string {
   const errno = errnoOf(error) ?? '';
   if (errno === 'EPROTO' || errno.startsWith('ERR_SSL')) return 'http: server gave HTTP response to HTTPS client';
-  if (errno.startsWith('HPE_')) return `net/http: HTTP/1.x transport connection broken: ${messageOf(error)}`;
   return brokenWords(error, local, address);
 }
 

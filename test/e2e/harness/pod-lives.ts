@@ -154,7 +154,8 @@ export class PodLives {
       if (earlyMs === undefined || life.isOnHost) this.checkDiary(life);
       this.ended++;
     } catch (error) {
-      const last = JSON.stringify(this.pods.get(name)?.status);
+      const { metadata, status } = this.pods.get(name) ?? {};
+      const last = JSON.stringify({ deletionTimestamp: metadata?.deletionTimestamp, status });
       this.violations.push(`${name}: ${error instanceof Error ? error.message : String(error)}; last seen: ${last}`);
     }
   }
