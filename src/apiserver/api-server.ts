@@ -62,8 +62,8 @@ export interface ApiServer {
 const HOST = '127.0.0.1';
 const DEFAULT_SERVICE_CIDR = '10.96.0.0/16';
 const SERVER_NAMES = [HOST, '::1', 'localhost', 'kubernetes', 'kubernetes.default', 'kubernetes.default.svc'];
-/** Longer than any client keeps an idle connection, so that none meets a closed one. */
-const KEEP_ALIVE_MS = 10 * 60_000;
+/** Longer than Go's clients keep an idle connection (90 s), so that none meets a closed one. */
+const KEEP_ALIVE_MS = 100_000;
 
 /**
  * Starts the embedded API server.

@@ -27,6 +27,8 @@ const PATCH_CONTENT_TYPES: Readonly<Record<PatchType, string>> = {
 
 /** A server that accepts a connection and then says nothing is as good as gone. */
 const ANSWER_TIMEOUT_MS = 60_000;
+/** More would only take turns at the server, and each connection costs it 100 KB and more for as long as it is kept. */
+const MAX_CALL_CONNECTIONS = 10;
 
 interface Call {
   readonly method: string;
@@ -38,29 +40,34 @@ interface Call {
   readonly onWarning?: ((text: string) => void) | undefined;
 }
 
-/** Any API server over HTTPS, as a kubeconfig describes it. Connections are kept and used again; `close` ends them. */
+/** Any API server over HTTPS, as a kubeconfig describes it. Connections of calls are kept and used again; `close` ends them. */
 export class HttpKubeClient implements KubeClient {
   private readonly context: KubeconfigContext;
   private readonly base: URL;
-  private readonly agent: Agent | undefined;
+  private readonly agents: { readonly calls: Agent; readonly watches: Agent } | undefined;
 
   constructor(context: KubeconfigContext) {
     this.context = context;
     this.base = new URL(context.server);
     const { ca, cert, key, insecure } = context;
     if (this.base.protocol === 'https:') {
-      this.agent = new Agent({
-        keepAlive: true,
+      const identity = {
         rejectUnauthorized: !insecure,
         ...(ca ? { ca } : {}),
         ...(cert ? { cert } : {}),
         ...(key ? { key } : {}),
-      });
+      };
+      this.agents = {
+        calls: new Agent({ ...identity, keepAlive: true, maxSockets: MAX_CALL_CONNECTIONS }),
+        // Each takes a connection for as long as it lasts.
+        watches: new Agent(identity),
+      };
     }
   }
 
   close(): void {
-    this.agent?.destroy();
+    this.agents?.calls.destroy();
+    this.agents?.watches.destroy();
   }
 
   get<T extends KubeObject>(resource: Resource<T>, { namespace, name }: ObjectKey): Promise<T> {
@@ -168,13 +175,14 @@ export class HttpKubeClient implements KubeClient {
     const prefix = this.base.pathname.replace(/\/$/, '');
     return new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(abortReason(signal));
-      const start = this.agent ? httpsRequest : httpRequest;
+      const start = this.agents ? httpsRequest : httpRequest;
+      const agent = query.watch ? this.agents?.watches : this.agents?.calls;
       const request = start({
         method,
         host: this.base.hostname.replace(/^\[|\]$/g, ''),
         port: this.base.port,
         path: `${prefix}${path}${search.size > 0 ? `?${search}` : ''}`,
-        ...(this.agent ? { agent: this.agent } : {}),
+        ...(agent ? { agent } : {}),
         ...(signal ? { signal } : {}),
         headers: {
           Accept: 'application/json',
