@@ -192,7 +192,24 @@ describe('httpGet', () => {
       /^Get "http:\/\/127\.0\.0\.1:\d+": read tcp 127\.0\.0\.1:\d+->127\.0\.0\.1:\d+: read: connection reset by peer$/,
     );
     const babbling = await listen(createTcp((socket) => void socket.end('SSH-2.0-OpenSSH\r\n')));
-    expect((await attempt({ httpGet: { port: babbling } })).output).toContain('transport connection broken');
+    expect((await attempt({ httpGet: { port: babbling } })).output).toBe(
+      `Get "http://127.0.0.1:${babbling}": net/http: HTTP/1.x transport connection broken: malformed HTTP response "SSH-2.0-OpenSSH"`,
+    );
+    const halfway = await listen(
+      createTcp((socket) => void socket.end('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf')),
+    );
+    expect(await attempt({ httpGet: { port: halfway } })).toEqual({ outcome: 'error', output: 'unexpected EOF' });
+  });
+
+  it('sends nothing that a header must not hold', async () => {
+    const port = await http((_req, res) => res.end());
+    const withHeader = async (name: string, value: string): Promise<Attempt> =>
+      attempt({ httpGet: { port, path: '/', httpHeaders: [{ name, value }] } });
+    const where = `Get "http://127.0.0.1:${port}/": `;
+    expect((await withHeader('X', 'a\r\nY: b')).output).toBe(`${where}net/http: invalid header field value for "X"`);
+    expect((await withHeader('X Y', 'a')).output).toBe(`${where}net/http: invalid header field name "X Y"`);
+    expect((await withHeader('Host', 'a b')).output).toBe(`${where}http: invalid Host header`);
+    expect((await withHeader('X', 'a\tb')).outcome).toBe('success');
   });
 
   it('does not verify certificates', async () => {

@@ -30,6 +30,8 @@ export class HttpResponseReader {
   hasHead = false;
   /** Not read yet. */
   private rest: Buffer = Buffer.alloc(0);
+  private statusLine: StatusLine | undefined;
+  /** The headers, while they come. */
   private readonly lines: string[] = [];
   private headerBytes = 0;
   private status = 0;
@@ -56,7 +58,8 @@ export class HttpResponseReader {
     while (!this.hasHead) {
       const line = this.line();
       if (line === undefined) return undefined;
-      if (line === '') this.readHead();
+      if (!this.statusLine) this.statusLine = readStatusLine(line);
+      else if (line === '') this.readHead(this.statusLine);
       else this.lines.push(line);
     }
     if (this.chunk === 'none') this.take();
@@ -98,12 +101,13 @@ export class HttpResponseReader {
 
   // --- status line and headers
 
-  private readHead(): void {
-    const [first = '', ...lines] = this.lines.splice(0);
-    const { status, isOld } = readStatusLine(first);
-    const headers = readHeaders(lines);
+  private readHead({ status, isOld }: StatusLine): void {
+    const headers = readHeaders(this.lines.splice(0));
     // What a server says in between is not the answer; that it changes the protocol is.
-    if (status >= 100 && status < 200 && status !== 101) return;
+    if (status >= 100 && status < 200 && status !== 101) {
+      this.statusLine = undefined;
+      return;
+    }
     this.hasHead = true;
     this.status = status;
     const location = headers.get('location')?.[0];
@@ -154,7 +158,13 @@ export class HttpResponseReader {
   }
 }
 
-function readStatusLine(line: string): { status: number; isOld: boolean } {
+interface StatusLine {
+  readonly status: number;
+  /** HTTP/1.0, which knows no chunks. */
+  readonly isOld: boolean;
+}
+
+function readStatusLine(line: string): StatusLine {
   const space = line.indexOf(' ');
   if (space < 0) throw new MalformedResponse(`malformed HTTP response ${quote(line)}`);
   const code = line.slice(space).trimStart().split(' ', 1)[0]!;
