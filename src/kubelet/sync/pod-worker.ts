@@ -973,9 +973,10 @@ export class PodWorker {
     }
   }
 
+  /** The oldest sandbox first: were we to die in between, the older one's containers would count as the latest. */
   private async removeAll(): Promise<void> {
     const { runtime, pleg, gc } = this.parts;
-    for (const sandbox of this.runtimeStatus.sandboxes) {
+    for (const sandbox of this.runtimeStatus.sandboxes.toReversed()) {
       await runtime.removePodSandbox(sandbox.id);
       pleg.sandboxRemoved(sandbox.id);
     }
