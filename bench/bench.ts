@@ -25,12 +25,12 @@ import { crowds } from './rows/crowds.ts';
 import { nodeStart } from './rows/node-start.ts';
 import { probeRate } from './rows/probe-rate.ts';
 import { readinessFlips } from './rows/readiness-flips.ts';
-import { moreContainers, overlapped, starts } from './rows/starts.ts';
+import { moreContainers, starts } from './rows/starts.ts';
 import { storedObjects } from './rows/stored-objects.ts';
 
-const { values: given } = parseArgs({
-  options: { quick: { type: 'boolean' }, kubelet: { type: 'string' }, only: { type: 'string' } },
-});
+const PARTS = ['starts', 'crowds', 'probes', 'nodes', 'services'] as const;
+const USAGE = `usage: node bench/bench.ts [--quick] [--kubelet PATH] [--only ${PARTS.join('|')}]`;
+const given = options();
 const plan = given.quick ? QUICK : FULL;
 const isJudged = !given.quick;
 const docs = fileURLToPath(new URL('../docs', import.meta.url));
@@ -55,11 +55,10 @@ for (const end of ['SIGINT', 'SIGTERM', 'uncaughtException'] as const) {
   });
 }
 
-const parts: Record<string, () => Promise<void>> = {
+const parts: Record<(typeof PARTS)[number], () => Promise<void>> = {
   starts: async () => {
     const foreign = await startAll();
-    await show(starts([ours, bare, ...foreign], absent, plan));
-    await show(overlapped(ours, bare, plan));
+    await show(starts(ours, bare, foreign, absent, plan));
     await show(moreContainers(ours, bare, plan));
     await show(storedObjects(ours, plan));
     for (const contender of [ours, bare, ...foreign]) await contender.stop();
@@ -71,15 +70,12 @@ const parts: Record<string, () => Promise<void>> = {
 };
 
 try {
-  if (given.only !== undefined && !Object.hasOwn(parts, given.only)) {
-    throw new Error(`--only ${given.only}: must be one of ${Object.keys(parts).join(', ')}`);
-  }
   console.log(`${machine()}${isJudged ? `; ${plan.runs} runs` : '; a little of everything, nothing to judge by'}`);
   console.log(header(columns));
-  for (const [name, part] of Object.entries(parts)) {
+  for (const name of PARTS) {
     if (name !== (given.only ?? name)) continue;
     try {
-      await part();
+      await parts[name]();
     } catch (error) {
       // The other parts may still work.
       console.error(`${name}: FAILED:`, error);
@@ -100,13 +96,29 @@ if (!given.quick && !given.only) {
   writeFileSync(join(docs, 'bench.json'), `${JSON.stringify(result, null, 1)}\n`);
 }
 
+/** What the command line says; ends the process with a word on what is wrong with it. */
+function options(): { quick?: boolean; kubelet?: string; only?: string } {
+  try {
+    const { values } = parseArgs({
+      options: { quick: { type: 'boolean' }, kubelet: { type: 'string' }, only: { type: 'string' } },
+    });
+    if (values.only !== undefined && !(PARTS as readonly string[]).includes(values.only)) {
+      throw new Error(`--only ${values.only}: must be one of ${PARTS.join(', ')}`);
+    }
+    if (values.kubelet !== undefined) accessSync(values.kubelet, constants.X_OK);
+    return values;
+  } catch (error) {
+    console.error(`bench: ${(error as Error).message}\n${USAGE}`);
+    process.exit(2);
+  }
+}
+
 /** Those that this machine has the programs of; the others are noted as absent. */
 function otherContenders(): Contender[] {
   const found: Contender[] = [];
   if (given.kubelet === undefined) {
     absent.set('kubelet', 'make bench KUBELET=PATH names a binary');
   } else {
-    accessSync(given.kubelet, constants.X_OK);
     found.push(new Kubelet(given.kubelet, join(work, 'kubelet'), registryMirror));
   }
   for (const [name, Kind] of [

@@ -47,6 +47,13 @@ export function picture(rows: readonly Row[], machine: string, { names }: Column
   text(LEFT, y, machine, 'dim');
   y += 16;
   text(LEFT, y, 'Shorter is better. Medians; in brackets, multiples of kubelette’s figure.', 'dim');
+  y += 16;
+  text(
+    LEFT,
+    y,
+    'Goals: ✓ met, ✗ missed, – beyond reach: what nobody can be below, measured in the same run, is more than that.',
+    'dim',
+  );
   y += ROW_GAP;
 
   const compared = rows.filter((row) => barsOf(row, names).length > 1);
@@ -91,8 +98,8 @@ ${parts.join('\n')}
   function verdict(goals: readonly Goal[], at: number): void {
     const judged = goals.filter(({ isMet }) => isMet !== undefined);
     if (judged.length === 0) return;
-    const spans = judged.map(({ text: goal, isMet }, i) => {
-      const [kind, mark] = isMet ? ['met', '✓'] : ['missed', '✗'];
+    const spans = judged.map(({ text: goal, isMet, beyond }, i) => {
+      const [kind, mark] = isMet ? ['met', '✓'] : beyond === undefined ? ['missed', '✗'] : ['dim', '–'];
       return `<tspan class="dim"${i > 0 ? ' dx="10"' : ''}>${xmlText(goal.replace('<=', '≤').replace(' x ', ' × '))} </tspan><tspan class="${kind}">${mark}</tspan>`;
     });
     parts.push(`<text x="${WIDTH - LEFT}" y="${at}" text-anchor="end">${spans.join('')}</text>`);

@@ -41,8 +41,12 @@ export function footer(rows: readonly Row[], { absent }: Columns, isJudged: bool
   for (const [reason, whats] of reasons) lines.push(`- ${reason} (${whats.join('; ')})`);
   if (!isJudged) return lines.join('\n');
   const goals = rows.flatMap((row) => row.goals);
-  const count = (isMet: boolean | undefined): number => goals.filter((goal) => goal.isMet === isMet).length;
-  lines.push(`goals: ${count(true)} met, ${count(false)} missed, ${count(undefined)} not judged for want of a figure`);
+  const count = (is: (goal: Goal) => boolean): number => goals.filter(is).length;
+  const beyond = count((goal) => goal.beyond !== undefined);
+  lines.push(
+    `goals: ${count(({ isMet }) => isMet === true)} met, ${count(({ isMet }) => isMet === false) - beyond} missed, ` +
+      `${beyond} beyond what anybody could reach here, ${count(({ isMet }) => isMet === undefined)} not judged for want of a figure`,
+  );
   return lines.join('\n');
 }
 
@@ -67,7 +71,8 @@ function ratioText(row: Row, other: number | undefined): string {
   return other === undefined || other === row.ours ? '' : `${(row.ours / other).toFixed(2)} x`;
 }
 
-function goalText({ text, isMet }: Goal): string {
+function goalText({ text, isMet, beyond }: Goal): string {
   if (isMet === undefined) return `${text}: not judged`;
+  if (beyond !== undefined) return `${text}: beyond reach (${beyond})`;
   return `${text}: ${isMet ? 'met' : 'MISSED'}`;
 }

@@ -7,6 +7,14 @@ export interface Goal {
   readonly text: string;
   /** Undefined where it cannot be judged. */
   readonly isMet: boolean | undefined;
+  /** Where it is missed: why nobody could meet it, as measured in the same run. */
+  readonly beyond?: string;
+}
+
+/** What nobody can be below, in the unit of the row. */
+export interface Floor {
+  readonly what: string;
+  readonly value: number;
 }
 
 const OURS = 'kubelette';
@@ -39,10 +47,15 @@ export class Row {
     return this.median(OURS)!;
   }
 
-  /** Goal: at most `factor` times what `name` needs. */
-  atMostTimes(factor: number, name: string): this {
+  /** Goal: at most `factor` times what `name` needs. Beyond reach where the floor is above that. */
+  atMostTimes(factor: number, name: string, floor?: Floor): this {
+    const text = `<= ${factor} x ${name}`;
     const other = this.median(name);
-    return this.goal(`<= ${factor} x ${name}`, other === undefined ? undefined : this.ours <= factor * other);
+    if (other === undefined) return this.goal(text, undefined);
+    const limit = factor * other;
+    const isMet = this.ours <= limit;
+    const beyond = !isMet && floor && floor.value > limit && `${floor.what}: ${(floor.value / other).toFixed(2)} x`;
+    return this.goal(text, isMet, beyond || undefined);
   }
 
   /** Goal: at most so much more than `name` needs. */
@@ -55,8 +68,8 @@ export class Row {
     return this.goal(`<= ${limit} ${this.unit}`, this.ours <= limit);
   }
 
-  goal(text: string, isMet: boolean | undefined): this {
-    this.goals.push({ text, isMet });
+  goal(text: string, isMet: boolean | undefined, beyond?: string): this {
+    this.goals.push({ text, isMet, ...(beyond !== undefined && { beyond }) });
     return this;
   }
 }
