@@ -252,7 +252,7 @@ export class Pleg {
       const listedSandboxes = new Map(sandboxes.map((s) => [s.id, s]));
       const sandboxDiff = diffRelist(
         new Map([...this.sandboxes].map(([id, s]) => [id, { state: s.status.ready, seq: s.seq }])),
-        new Map(sandboxes.map((s) => [s.id, s.state === PodSandboxState.SANDBOX_READY])),
+        new Map(sandboxes.map((s) => [s.id, isReady(s)])),
         asked,
       );
       const listedContainers = new Map(
@@ -265,10 +265,13 @@ export class Pleg {
         new Map([...listedContainers.values()].map((c) => [c.id, containerState(c.state)])),
         asked,
       );
+      // Containers end before their sandbox does; whoever looks in between must not take them for running still.
+      const changed = sandboxDiff.changed.map((id) => listedSandboxes.get(id)!);
       await Promise.all([
-        ...sandboxDiff.changed.map((id) => this.adoptSandbox(listedSandboxes.get(id)!)),
+        ...changed.filter(isReady).map((s) => this.adoptSandbox(s)),
         ...containerDiff.changed.map((id) => this.adoptContainer(listedContainers.get(id)!)),
       ]);
+      await Promise.all(changed.filter((s) => !isReady(s)).map((s) => this.adoptSandbox(s)));
       for (const id of containerDiff.gone) this.containerRemoved(id);
       for (const id of sandboxDiff.gone) this.sandboxRemoved(id);
       for (const id of this.exits.keys()) if (!this.containers.has(id)) this.exits.delete(id);
@@ -426,6 +429,8 @@ export class Pleg {
     this.onChange(podUID);
   }
 }
+
+const isReady = (sandbox: cri.PodSandbox): boolean => sandbox.state === PodSandboxState.SANDBOX_READY;
 
 /** What was removed between the list and the question is no failure. */
 async function ignoreGone(asked: Promise<unknown>): Promise<void> {

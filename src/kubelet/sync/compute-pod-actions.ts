@@ -303,7 +303,8 @@ class Planner {
     }
     if (instance.exitCode === 0) return this.turnOf(at + 1);
     if (this.decide(current, instance) === 'stay') return 'failed';
-    this.wantStart(current, instance, undefined);
+    const created = this.createdInstance(current);
+    if (created !== 'stale') this.wantStart(current, instance, created?.id);
     return false;
   }
 

@@ -36,6 +36,12 @@ interface Claim {
   release(): void;
 }
 
+/** By both clocks, ms. */
+interface Instant {
+  readonly wall: number;
+  readonly monotonic: number;
+}
+
 /** Why a pod's life on this node ends. */
 export type EndReason = 'Finished' | 'InitFailed' | 'DeadlineExceeded' | 'Deleted' | 'Orphaned';
 
@@ -73,6 +79,8 @@ const FIRST_VOLUME_RETRY_MS = 500;
 const MAX_VOLUME_RETRY_MS = 122_000;
 /** So long a fresh ErrImagePull is shown before ImagePullBackOff is. */
 const PULL_ERROR_SHOWN_MS = 1000;
+/** Both clocks drift apart by less than that, unless the wall clock is set. */
+const CLOCK_SET_MS = 100;
 /** A pod whose removal nobody waits for still gets a moment. */
 const FORCED_GRACE_SECONDS = 1;
 
@@ -112,7 +120,7 @@ export class PodWorker {
   private readonly holds = new Map<string, number>();
   private readonly failures = new Map<string, number>();
   private readonly restarts = new Map<string, RestartState>();
-  private readonly killed = new Map<string, { restart: boolean }>();
+  private readonly killed = new Map<string, { readonly restart: boolean; readonly at: Instant }>();
   private readonly finished = new Map<string, number>();
   /** Instances whose end has been told. */
   private readonly toldEnds = new Set<string>();
@@ -249,6 +257,7 @@ export class PodWorker {
     for (const c of status.containers) {
       if (c.state !== 'exited' || this.finished.has(c.id)) continue;
       this.finished.set(c.id, clock.monotonic() - Math.max(0, clock.now() - c.finishedAt));
+      if (this.hadEndedBeforeKill(c)) this.forgetKill(c);
       this.traceEnd(c);
       this.forgetOldInstances(status);
     }
@@ -257,6 +266,25 @@ export class PodWorker {
     }
     this.publish(status);
     return status;
+  }
+
+  /** Its end came unseen, before we made one: it is judged as what it was. Unknown, and so false, when the wall clock was set since. */
+  private hadEndedBeforeKill(c: ContainerRuntimeStatus): boolean {
+    const kill = this.killed.get(c.id);
+    if (!kill || c.finishedAt === 0 || c.finishedAt >= kill.at.wall) return false;
+    const now = this.instant();
+    return Math.abs(now.wall - kill.at.wall - (now.monotonic - kill.at.monotonic)) < CLOCK_SET_MS;
+  }
+
+  private forgetKill({ id, name }: ContainerRuntimeStatus): void {
+    this.killed.delete(id);
+    const restart = this.restarts.get(name);
+    if (restart?.clearedId === id) this.restarts.set(name, { entry: restart.entry });
+  }
+
+  private instant(): Instant {
+    const { clock } = this.parts;
+    return { wall: clock.now(), monotonic: clock.monotonic() };
   }
 
   private traceEnd(c: ContainerRuntimeStatus): void {
@@ -732,7 +760,7 @@ export class PodWorker {
   }
 
   private note(kill: KillContainer): void {
-    this.killed.set(kill.containerId, { restart: kill.restart });
+    this.killed.set(kill.containerId, { restart: kill.restart, at: this.instant() });
     if (!this.isInit(kill.name)) this.parts.traces.interrupted({ podUID: this.podUID, container: kill.name });
     this.record(kill);
   }
