@@ -28,8 +28,9 @@ const PHASES_MS = 1000;
 export const randomPhase = (): Promise<void> => delay(Math.random() * PHASES_MS);
 
 /**
- * Asks all for a sample by turns, so that what disturbs the machine disturbs everybody, at random phases. Who fails is asked
- * no more: its result is the error.
+ * Asks all for a sample by turns, so that what disturbs the machine disturbs everybody, at random phases. Each round begins with
+ * another one: what somebody still cleans up must not always fall on the same one after it. Who fails is asked no more: its result is
+ * the error.
  * @param warmUps rounds before, which count for nothing
  */
 export async function byTurns<Who>(
@@ -40,7 +41,8 @@ export async function byTurns<Who>(
   const samples = new Map<Who, number[]>([...samplers.keys()].map((who) => [who, []]));
   const failures = new Map<Who, Error>();
   for (let i = -warmUps; i < runs; i++) {
-    for (const [who, sample] of samplers) {
+    const first = (i + warmUps) % samplers.size;
+    for (const [who, sample] of [...[...samplers].slice(first), ...[...samplers].slice(0, first)]) {
       if (failures.has(who)) continue;
       await randomPhase();
       try {

@@ -12,7 +12,9 @@ export const IDLE = onTerm(SLEEP);
 export const SERVE = onTerm('httpd -f -p 80 -h /etc & wait $!');
 /** What `SERVE` answers with 200. */
 export const SERVED_PATH = '/passwd';
-/** Ends by itself the first time it is run with an empty directory, half a second after its start. */
+/** Ends by itself, half a second after its start. */
+export const ENDING = onTerm('sleep 0.5');
+/** Does so the first time it is run with an empty directory. */
 export const endsOnce = (directory: string): string[] =>
   onTerm(`test -f ${directory}/x && ${SLEEP}; touch ${directory}/x; sleep 0.5`);
 

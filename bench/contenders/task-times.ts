@@ -26,9 +26,10 @@ export class TaskTimes {
     return await this.first((event) => event.type === type && event.at > since);
   }
 
-  /** Resolves once this container has exited. */
-  async exitOf(containerId: string): Promise<void> {
-    await this.first((event) => event.type === 'containerExited' && event.containerId === containerId);
+  /** Resolves once this container has exited, with when that was told. */
+  async exitOf(containerId: string): Promise<number> {
+    const exit = await this.first((event) => event.type === 'containerExited' && event.containerId === containerId);
+    return exit.at;
   }
 
   /** When this container started, if it did. */
