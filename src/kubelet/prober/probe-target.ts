@@ -1,4 +1,3 @@
-import { isIPv6 } from 'node:net';
 import type { Container } from '../../api/generated/types.ts';
 
 /**
@@ -15,7 +14,7 @@ export function resolvePort(port: number | string, container: Container): number
   return number;
 }
 
-/** `host:port`, an IPv6 address in brackets. */
+/** `host:port`, what has a colon, an IPv6 address, in brackets (Go's net.JoinHostPort). */
 export function joinHostPort(host: string, port: number): string {
-  return isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
