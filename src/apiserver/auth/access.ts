@@ -13,6 +13,9 @@ const ADMIN_GROUP = 'system:masters';
 /** What everyone may read, as upstream's system:public-info-viewer. */
 const PUBLIC_PATHS = ['/healthz', '/livez', '/readyz', '/version'];
 
+/** Reading a certificate takes as long as answering a small request, and a connection never changes its own. */
+const users = new WeakMap<TLSSocket, User>();
+
 /**
  * Who asks: the subject of a client certificate of our CA, or nobody in particular. There are no tokens yet, so each one is wrong.
  * @throws ApiStatusError 401
@@ -20,9 +23,13 @@ const PUBLIC_PATHS = ['/healthz', '/livez', '/readyz', '/version'];
 export function authenticate(request: IncomingMessage): User {
   const socket = request.socket as TLSSocket;
   if (socket.authorized) {
+    const known = users.get(socket);
+    if (known) return known;
     const { CN = '', O: organizations = [] } = socket.getPeerCertificate().subject;
     const groups = typeof organizations === 'string' ? [organizations] : organizations;
-    return { name: typeof CN === 'string' ? CN : CN.join(','), groups: [...groups, 'system:authenticated'] };
+    const user = { name: typeof CN === 'string' ? CN : CN.join(','), groups: [...groups, 'system:authenticated'] };
+    users.set(socket, user);
+    return user;
   }
   if (request.headers.authorization) throw new ApiStatusError(401, 'Unauthorized', 'Unauthorized');
   return ANONYMOUS;
