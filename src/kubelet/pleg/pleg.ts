@@ -80,6 +80,8 @@ export class Pleg {
   private readonly containers = new Map<string, ContainerEntry>();
   private readonly exits = new Map<string, Exit>();
   private readonly ooms = new Set<string>();
+  /** Of containers whose end somebody waits for. */
+  private readonly ends = new Map<string, PromiseWithResolvers<void>>();
   /** Containers that we are starting. */
   private readonly starting = new Set<string>();
   private readonly pods = new Map<string, PodRuntimeStatus>();
@@ -145,6 +147,15 @@ export class Pleg {
 
   isRunning(containerId: string): boolean {
     return this.containers.get(containerId)?.status.state === 'running';
+  }
+
+  /** Resolves once the container is known to have ended, which events tell before a call that stops it returns, or to be gone. */
+  ended(containerId: string): Promise<void> {
+    const entry = this.containers.get(containerId);
+    if (!entry || entry.status.state === 'exited') return Promise.resolve();
+    const end = this.ends.get(containerId) ?? Promise.withResolvers<void>();
+    this.ends.set(containerId, end);
+    return end.promise;
   }
 
   // --- what our own calls did
@@ -400,7 +411,9 @@ export class Pleg {
 
   private put(entry: ContainerEntry): void {
     const { id } = entry.status;
-    this.containers.set(id, { ...entry, status: this.withEvents(entry.status), seq: ++this.seq });
+    const status = this.withEvents(entry.status);
+    this.containers.set(id, { ...entry, status, seq: ++this.seq });
+    if (status.state === 'exited') this.tellEnd(id);
     this.changed(entry.podUID);
   }
 
@@ -422,6 +435,12 @@ export class Pleg {
     this.containers.delete(id);
     this.exits.delete(id);
     this.ooms.delete(id);
+    this.tellEnd(id);
+  }
+
+  private tellEnd(id: string): void {
+    this.ends.get(id)?.resolve();
+    this.ends.delete(id);
   }
 
   private changed(podUID: string): void {
