@@ -25,15 +25,15 @@ export const FULL: Plan = {
   warmUps: 1,
   crowds: [20, 110],
   growth: [10, 50, 250],
-  settleSeconds: 5,
-  windowSeconds: 15,
+  settleSeconds: 3,
+  windowSeconds: 10,
   manyProbes: { pods: 25, containers: 20 },
   containers: [1, 5, 20],
   objects: [1, 100, 5000],
   writes: 300,
   services: [10, 1000],
-  flips: 500,
-  nodeStarts: 5,
+  flips: 300,
+  nodeStarts: 4,
 };
 
 /** What `make bench-quick` does: all of it, but few, to see that it works. */

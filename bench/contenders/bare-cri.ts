@@ -12,6 +12,7 @@ import { LoneContainerd } from './lone-containerd.ts';
 
 /** How often the naive way asks whether a container has ended, or a server answers. */
 const POLL_MS = 2;
+const REMOVE_AGAIN_MS = 500;
 
 /** A pod's requests, ready to be sent. */
 interface Prepared {
@@ -175,7 +176,13 @@ export class BareCri implements Contender {
   }
 
   private async remove(sandboxId: string, { dirs }: Prepared): Promise<void> {
-    await this.runtime.stopPodSandbox(sandboxId);
+    try {
+      await this.runtime.stopPodSandbox(sandboxId);
+    } catch {
+      // A container has just ended by itself, and containerd is not done with that.
+      await delay(REMOVE_AGAIN_MS);
+      await this.runtime.stopPodSandbox(sandboxId);
+    }
     await this.runtime.removePodSandbox(sandboxId);
     for (const dir of dirs) rmSync(dir, { recursive: true, force: true });
   }

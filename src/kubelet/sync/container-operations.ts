@@ -207,9 +207,7 @@ export class ContainerOperations {
     }
     const seconds = Math.max(MIN_GRACE_SECONDS, leftSeconds());
     const stop = runtime.stopContainer(id, seconds, { signal, timeoutMs: seconds * 1000 + STOP_MARGIN_MS });
-    await this.within(seconds * 1000 + STOP_MARGIN_MS, signal, (limited) =>
-      Promise.race([stop, pleg.ended(id), aborted(limited)]),
-    );
+    await this.within(seconds * 1000 + STOP_MARGIN_MS, signal, (limited) => Promise.race([stop, aborted(limited)]));
     if (pleg.isRunning(id)) await pleg.refresh(id);
   }
 

@@ -74,6 +74,8 @@ const MAX_KILL_RECORDS = 20;
 /** After failures that are nobody's back-off: doubling. */
 const FIRST_RETRY_MS = 1000;
 const MAX_RETRY_MS = 10_000;
+/** containerd is done with a container that has just ended. */
+const STOP_AGAIN_MS = 50;
 /** Upstream's volume manager. */
 const FIRST_VOLUME_RETRY_MS = 500;
 const MAX_VOLUME_RETRY_MS = 122_000;
@@ -741,7 +743,10 @@ export class PodWorker {
     this.note(kill);
     this.run(async () => {
       try {
-        await Promise.all([this.kill(kill, this.syncing.signal), this.createSuccessor(kill)]);
+        const stopped = this.kill(kill, this.syncing.signal);
+        // A successor need not wait for the call, which returns some time after the end: its start has nothing to do with the old one.
+        const ended = kill.successor ? Promise.race([stopped, this.parts.pleg.ended(kill.containerId)]) : stopped;
+        await Promise.all([ended, this.createSuccessor(kill)]);
       } catch (error) {
         if (isAbort(error)) return;
         this.logger.warn({ container: kill.name, error: messageOf(error) }, 'container not stopped');
@@ -984,13 +989,25 @@ export class PodWorker {
   }
 
   private async stopSandbox(id: string): Promise<void> {
-    const { runtime, pleg } = this.parts;
+    const { pleg } = this.parts;
     try {
-      await runtime.stopPodSandbox(id);
+      await this.callStopSandbox(id);
       await pleg.refreshSandbox(this.identity, id);
     } catch (error) {
       if (!(error instanceof CriError && error.code === 'NOT_FOUND')) throw error;
       pleg.sandboxRemoved(id);
+    }
+  }
+
+  /** Right after a container has ended by itself, containerd may try to kill it when its shim no longer listens. */
+  private async callStopSandbox(id: string): Promise<void> {
+    const { runtime, clock } = this.parts;
+    try {
+      await runtime.stopPodSandbox(id);
+    } catch (error) {
+      if (!/ttrpc: closed/.test(messageOf(error))) throw error;
+      await clock.sleep(STOP_AGAIN_MS);
+      await runtime.stopPodSandbox(id);
     }
   }
 
