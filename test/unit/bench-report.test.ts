@@ -30,6 +30,21 @@ describe('goals', () => {
       .atMost(299);
     expect(row.goals.map(({ isMet }) => isMet)).toEqual([true, false, true, false, undefined, undefined, false]);
   });
+
+  it('are beyond reach where they are missed and the floor is above them', () => {
+    const floor = { what: 'the calls alone', value: 280 };
+    const row = chain()
+      .atMostTimes(0.75, 'bare CRI', floor)
+      .atMostTimes(0.7, 'bare CRI', floor)
+      .atMostTimes(0.69, 'bare CRI', floor);
+    expect(row.goals).toEqual([
+      { text: '<= 0.75 x bare CRI', isMet: true },
+      { text: '<= 0.7 x bare CRI', isMet: false },
+      { text: '<= 0.69 x bare CRI', isMet: false, beyond: 'the calls alone: 0.70 x' },
+    ]);
+    expect(tableRow(row, columns, true)).toContain('<= 0.69 x bare CRI: beyond reach (the calls alone: 0.70 x)');
+    expect(footer([row], columns, true)).toContain('1 met, 1 missed, 1 beyond');
+  });
 });
 
 describe('figures', () => {
@@ -62,7 +77,7 @@ describe('the table', () => {
     expect(footer([row], columns, true).split('\n')).toEqual([
       'kubelet is not measured: no binary',
       '- Compose: failed: no daemon (a <chain>)',
-      'goals: 1 met, 1 missed, 1 not judged for want of a figure',
+      'goals: 1 met, 1 missed, 0 beyond what anybody could reach here, 1 not judged for want of a figure',
     ]);
   });
 });

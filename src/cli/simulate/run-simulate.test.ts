@@ -71,7 +71,7 @@ test('webapl: the timeline, what it comes to, and what to change, without colour
       webapl: Ready after 21.9 s, 1 restart, Ready at the end, kubectl delete takes 0.1 s (30.0 s if its processes ignore SIGTERM)
 
     What clients see
-      pod/webapl: served from 21.9; errors for 34.2 s: 40.9 to 75.0
+      pod/webapl: served from 21.9; errors for 34.1 s: 40.9 to 75.0
 
     When a container that was well stops answering
       webapl/webapl: not Ready 13 to 19 s later; gets SIGTERM 11 to 16 s later and is started again when it has ended, 30 s later at most
