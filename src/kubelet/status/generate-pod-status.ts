@@ -44,6 +44,14 @@ const LOST: ContainerStateTerminated = {
   message: 'The container could not be located when the pod was terminated',
 };
 
+/** What is shown of an init container that the runtime no longer has and whose end nobody saw (upstream: convertToAPIContainerStatuses). */
+const UNSEEN_END: ContainerStateTerminated = {
+  exitCode: 0,
+  reason: 'Completed',
+  message:
+    'Unable to get init container status from container runtime and pod has been initialized, treat it as exited normally',
+};
+
 /** The whole status of a pod, as upstream's kubelet reports it (recorded in `test/data/kubelet-traces.json`). Pure. */
 export function generatePodStatus(input: PodStatusInput): PodStatus {
   const { pod, status, stage } = input;
@@ -127,7 +135,20 @@ class StatusBuilder {
     const newest = status.sandboxes[0];
     const isStale = isPlainInit && !this.isInitialized && newest !== undefined && current?.sandboxId !== newest.id;
     const isRemoved = !current || (shown !== undefined && shown.restartCount > current.restartCount);
-    if (isRemoved && shown?.containerID && isPlainInit && !isStale) return shown;
+    if (isRemoved && isPlainInit && !isStale) {
+      if (shown?.state?.terminated) return shown;
+      // Its end went unseen. Apps run only after it has succeeded.
+      if (this.isInitialized) {
+        const lastState = shown?.lastState ?? {};
+        return {
+          ...this.waitingStatus(container, shown, current),
+          state: { terminated: UNSEEN_END },
+          lastState,
+          ready: true,
+        };
+      }
+      if (shown?.containerID) return shown;
+    }
     if (!current || (isStale && stage === 'syncing')) {
       return this.waitingStatus(container, shown, current);
     }

@@ -4,6 +4,7 @@ import type { ContainerRef } from '../fact.ts';
 import type { ContainerScript } from '../scenario.ts';
 import type { WorldView } from '../simulate.ts';
 
+const SIGKILLED = 137;
 /** The longest that anything waits for its next try: the back-off's ceiling, and what a start takes. */
 const LONGEST_WAIT_MS = 330_000;
 
@@ -11,12 +12,18 @@ const LONGEST_WAIT_MS = 330_000;
 export function eventually(): Checker {
   const activeAt = new Map<string, number>();
   const exits = new Map<string, number>();
+  const signalled = new Set<string>();
   const deletedAt = new Map<string, number>();
   return {
     name: 'eventually',
     on(fact) {
       if ('podUID' in fact && fact.what !== 'probed' && 'sandboxId' in fact) activeAt.set(fact.podUID, fact.atMs);
-      if (fact.what === 'containerExited') exits.set(`${fact.podUID}/${fact.container}`, fact.exitCode);
+      if (fact.what === 'containerSignalled') signalled.add(fact.containerId);
+      if (fact.what === 'containerExited') {
+        // What was told to end, by a probe say, is to be replaced however it ends.
+        const exitCode = signalled.has(fact.containerId) ? SIGKILLED : fact.exitCode;
+        exits.set(`${fact.podUID}/${fact.container}`, exitCode);
+      }
       if (fact.what === 'containerNotStarted') exits.set(`${fact.podUID}/${fact.container}`, 128);
       if (fact.what === 'written' && fact.collection === 'pods') {
         const { uid = '', deletionTimestamp } = fact.object.metadata;
