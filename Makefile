@@ -7,7 +7,7 @@ VITEST := vitest run --reporter=default --reporter=json
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup setup-node setup-browser setup-bench build check test unit sim sim-long sim-mutants crash e2e demo up down bench bench-quick bench-services generate clean
+.PHONY: help setup setup-node setup-tests setup-bench build check test unit sim sim-long sim-mutants crash e2e demo up down bench bench-quick bench-services generate clean
 
 help: ## what can be made
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## /\1\t/' | expand -t 12
@@ -39,14 +39,14 @@ sim-mutants: setup-node ## brings bugs back on purpose: the simulator must find 
 crash: setup build ## kill -9 of the agent, containerd and shims, at 240 random moments of pods' lives; needs root
 	@KUBELETTE_CRASHES=full vitest run --project e2e test/e2e/crashes.test.ts
 
-setup-browser:
-	@scripts/setup --browser
+setup-tests:
+	@scripts/setup --tests
 
-e2e: setup-browser build ## end-to-end tests: real containerd, real kubectl; needs root
+e2e: setup-tests build ## end-to-end tests: real containerd, real kubectl; needs root
 	@$(VITEST) --project e2e --outputFile.json=$(RESULTS)/e2e.json
 	@$(VITEST) --project e2e-quiet --outputFile.json=$(RESULTS)/e2e-quiet.json
 
-test: setup-browser check unit sim build e2e bench-quick ## everything: set-up, checks, unit, simulator and end-to-end tests, and whether measuring works
+test: setup-tests check unit sim build e2e bench-quick ## everything: set-up, checks, unit, simulator and end-to-end tests, and whether measuring works
 
 demo: build ## both example manifests, live, in 90 seconds; where containers cannot run, simulated
 	@node scripts/demo.ts
