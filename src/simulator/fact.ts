@@ -31,7 +31,13 @@ type What =
   | OfContainer<'containerExited'>
   | { readonly what: 'imagePulled'; readonly image: string }
   /** One attempt of a probe, as the container saw it. */
-  | ({ readonly what: 'probed'; readonly probe: ProbeType; readonly outcome: string } & Omit<ContainerRef, 'attempt'>)
+  | ({
+      readonly what: 'probed';
+      readonly probe: ProbeType;
+      readonly outcome: string;
+      /** When it answers, if that is not at once: perhaps too late. */
+      readonly afterMs?: number | undefined;
+    } & Omit<ContainerRef, 'attempt'>)
   /** A write that the API server's disk has taken. */
   | {
       readonly what: 'written';

@@ -120,7 +120,7 @@ export class SimNode {
     const now = this.options.clock.monotonic();
     const window = (script.health ?? []).find((w) => (w.probe ?? probe) === probe && isOpen(w, startedAt, now));
     const answer = window?.answer ?? 'success';
-    this.options.emit({ what: 'probed', ...ref, probe, outcome: answer });
+    this.options.emit({ what: 'probed', ...ref, probe, outcome: answer, afterMs: script.answerMs });
     return { answer, afterMs: script.answerMs ?? 2 };
   }
 

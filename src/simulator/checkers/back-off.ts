@@ -1,9 +1,12 @@
 import type { Checker } from '../checker.ts';
+import type { Fact } from '../fact.ts';
 
 const FIRST_MS = 10_000;
 const MAX_MS = 300_000;
 /** Runs longer than this are forgiven. */
 const FORGIVEN_MS = 600_000;
+/** Of a probe: what answers later may be too late. */
+const SHORTEST_TIMEOUT_MS = 1000;
 /** Wall times are whole seconds in places, and an adopted container's end is known to the second. */
 const SLACK_MS = 1100;
 
@@ -31,7 +34,7 @@ export function backOff(): Checker {
       }
       // Of an exit that nobody saw, only the wall time is known.
       if (fact.what === 'wallJumped') instances.clear();
-      if (fact.what === 'probed' && fact.probe !== 'readiness' && fact.outcome !== 'success') {
+      if (fact.what === 'probed' && fact.probe !== 'readiness' && mayHaveFailed(fact)) {
         const probed = instances.get(`${fact.podUID}/${fact.container}`);
         if (probed?.id === fact.containerId) Object.assign(probed, { killed: true, crashed: false });
       }
@@ -67,4 +70,8 @@ export function backOff(): Checker {
       );
     },
   };
+}
+
+function mayHaveFailed({ outcome, afterMs = 0 }: Extract<Fact, { what: 'probed' }>): boolean {
+  return outcome !== 'success' || afterMs >= SHORTEST_TIMEOUT_MS;
 }
