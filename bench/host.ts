@@ -29,13 +29,13 @@ export async function coresUsed(pids: readonly number[], seconds: number): Promi
   return (used() - before) / ((performance.now() - begun) / 1000);
 }
 
-/** A process and its children, those with `except` in their command left out. */
+/** A process and all that it has started and that those have; what has `except` in its command is left out, with all below it. */
 export function processTree(pid: number, except: string): number[] {
   const children = readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .map(Number)
     .filter((child) => isChild(child, pid, except));
-  return [pid, ...children];
+  return [pid, ...children.flatMap((child) => processTree(child, except))];
 }
 
 function isChild(pid: number, parent: number, except: string): boolean {
