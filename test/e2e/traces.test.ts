@@ -144,7 +144,8 @@ async function live(name: string, trace: Trace): Promise<Life> {
     const wanted = lastingRows(trace, at);
     return eventually(() => expect(isSubsequence(wanted, rows) || { wanted, rows }).toBe(true), 90_000, 200);
   };
-  await current.kubectl('create', 'namespace', namespace);
+  // A second try waits until what the first one left has gone.
+  await eventually(() => current.kubectl('create', 'namespace', namespace), 30_000, 500);
   const stops = await Promise.all([
     current.api.watch<Pod>(`/api/v1/namespaces/${namespace}/pods`, ({ type, object }) => {
       if (type !== 'DELETED') statuses.push({ at: seconds(), status: object.status! });
