@@ -40,9 +40,10 @@ export async function byTurns<Who>(
 ): Promise<Map<Who, Summary | Error>> {
   const samples = new Map<Who, number[]>([...samplers.keys()].map((who) => [who, []]));
   const failures = new Map<Who, Error>();
+  const all = [...samplers];
   for (let i = -warmUps; i < runs; i++) {
-    const first = (i + warmUps) % samplers.size;
-    for (const [who, sample] of [...[...samplers].slice(first), ...[...samplers].slice(0, first)]) {
+    const first = (i + warmUps) % all.length;
+    for (const [who, sample] of [...all.slice(first), ...all.slice(0, first)]) {
       if (failures.has(who)) continue;
       await randomPhase();
       try {

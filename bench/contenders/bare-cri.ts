@@ -12,7 +12,6 @@ import { LoneContainerd } from './lone-containerd.ts';
 
 /** How often the naive way asks whether a container has ended, or a server answers. */
 const POLL_MS = 2;
-const REMOVE_AGAIN_MS = 500;
 
 /** A pod's requests, ready to be sent. */
 interface Prepared {
@@ -36,18 +35,13 @@ export class BareCri implements Contender {
     plain: () => this.startPod(idlePod()),
     ready: () => this.startPod(servingPod(), (sandboxId) => this.answers(sandboxId)),
     restart: () =>
-      this.inSandbox(async (create) => {
-        const { times } = this.containerd!;
-        const id = await create(ENDING);
-        await this.runtime.startContainer(id);
-        const exitedAt = await times.exitOf(id);
+      this.withContainer(ENDING, async (id, create) => {
+        const exitedAt = await this.containerd!.times.exitOf(id);
         await this.runtime.startContainer(await create());
         return performance.now() - exitedAt;
       }),
     liveness: () =>
-      this.inSandbox(async (create) => {
-        const id = await create();
-        await this.runtime.startContainer(id);
+      this.withContainer(IDLE, async (id, create) => {
         const failedAt = performance.now();
         await this.runtime.stopContainer(id, 5);
         await this.runtime.startContainer(await create());
@@ -61,9 +55,7 @@ export class BareCri implements Contender {
   readonly earliest: { readonly [start in keyof Starts]?: () => Promise<number> } = {
     chain: () => this.startOverlapped(idlePod(5)),
     liveness: () =>
-      this.inSandbox(async (create) => {
-        const id = await create();
-        await this.runtime.startContainer(id);
+      this.withContainer(IDLE, async (id, create) => {
         const failedAt = performance.now();
         const successor = create();
         const stopped = this.runtime.stopContainer(id, 5);
@@ -141,17 +133,21 @@ export class BareCri implements Contender {
     }
   }
 
-  /** What `work` says that it took, in a sandbox that runs. It is given what creates the next attempt of a container. */
-  private async inSandbox(work: (create: (command?: string[]) => Promise<string>) => Promise<number>): Promise<number> {
+  /**
+   * What `work` says that it took.
+   * @param work is given a container that was just started, and what creates its successor
+   */
+  private async withContainer(
+    command: string[],
+    work: (id: string, create: () => Promise<string>) => Promise<number>,
+  ): Promise<number> {
     const prepared = this.prepare(idlePod());
     const sandboxId = await this.runtime.runPodSandbox(prepared.sandbox, '');
-    let attempt = 0;
+    const app = prepared.apps[0]!;
+    const successor = { ...app, metadata: { name: app.metadata!.name, attempt: 1 } };
     try {
-      return await work((command = IDLE) => {
-        const [app] = prepared.apps;
-        const config = { ...app!, command, metadata: { name: app!.metadata!.name, attempt: attempt++ } };
-        return this.runtime.createContainer(sandboxId, config, prepared.sandbox);
-      });
+      const id = await this.startContainer(sandboxId, { ...app, command }, prepared.sandbox);
+      return await work(id, () => this.runtime.createContainer(sandboxId, successor, prepared.sandbox));
     } finally {
       await this.remove(sandboxId, prepared);
     }
@@ -176,13 +172,7 @@ export class BareCri implements Contender {
   }
 
   private async remove(sandboxId: string, { dirs }: Prepared): Promise<void> {
-    try {
-      await this.runtime.stopPodSandbox(sandboxId);
-    } catch {
-      // A container has just ended by itself, and containerd is not done with that.
-      await delay(REMOVE_AGAIN_MS);
-      await this.runtime.stopPodSandbox(sandboxId);
-    }
+    await this.runtime.stopPodSandbox(sandboxId);
     await this.runtime.removePodSandbox(sandboxId);
     for (const dir of dirs) rmSync(dir, { recursive: true, force: true });
   }

@@ -58,22 +58,20 @@ export async function* starts(
 ): AsyncGenerator<Row> {
   for (const { start, what, goals } of ROWS) {
     const cells = new Map<string, Cell>(absent);
-    const samplers = new Map<string, () => Promise<number>>();
-    const contenders: readonly Contender[] = [ours, bare, ...foreign];
-    for (const { name, starts } of contenders) {
-      const sampler = starts[start];
-      if (sampler instanceof Cannot) cells.set(name, sampler.reason);
-      else samplers.set(name, () => within(SAMPLE_TIMEOUT_MS, `${name}: ${what}`, sampler()));
+    const samplers = new Map<Contender | typeof EARLIEST, () => Promise<number>>();
+    for (const contender of [ours, bare, ...foreign]) {
+      const sampler = contender.starts[start];
+      if (sampler instanceof Cannot) cells.set(contender.name, sampler.reason);
+      else samplers.set(contender, () => within(SAMPLE_TIMEOUT_MS, `${contender.name}: ${what}`, sampler()));
     }
     const earliest = bare.earliest[start];
     if (earliest) samplers.set(EARLIEST, earliest);
-    const isForeign = new Set(foreign.map(({ name }) => name));
-    for (const [name, result] of await byTurns(plan.runs, plan.warmUps, samplers)) {
-      if (result instanceof Error && !isForeign.has(name)) throw result;
-      cells.set(name, result instanceof Error ? `failed: ${result.message}` : result);
+    let atBest: Summary | undefined;
+    for (const [who, result] of await byTurns(plan.runs, plan.warmUps, samplers)) {
+      if (result instanceof Error && (who === EARLIEST || !who.isForeign)) throw result;
+      if (who !== EARLIEST) cells.set(who.name, result instanceof Error ? `failed: ${result.message}` : result);
+      else if (!(result instanceof Error)) atBest = result;
     }
-    const atBest = cells.get(EARLIEST) as Summary | undefined;
-    cells.delete(EARLIEST);
     const row = new Row(what, 'ms', cells);
     yield goals(row, { what: atBest ? EARLIEST : 'bare CRI calls', value: atBest?.median ?? row.median(bare.name)! });
     if (!atBest) continue;

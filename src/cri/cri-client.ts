@@ -6,7 +6,7 @@ import { CriError } from './cri-error.ts';
 import * as cri from './generated/cri.ts';
 import type { Codec, Rpc } from './grpc/codec.ts';
 import { GrpcClient } from './grpc/grpc-client.ts';
-import { deleteTask, isTaskLost } from './lost-task.ts';
+import { deleteTask, isTaskEnding, isTaskLost, TASK_ENDS_MS } from './lost-task.ts';
 import { type PullProgress, watchContent } from './pull-progress.ts';
 import { runtimeEvents } from './runtime-events.ts';
 import type { CallOptions, ExecSyncResult, ImageService, RuntimeEvent, RuntimeService } from './runtime-service.ts';
@@ -152,7 +152,14 @@ class CriRuntimeService implements RuntimeService {
 
   async stopPodSandbox(podSandboxId: string, options?: CallOptions): Promise<void> {
     const given = withTimeout(options, SANDBOX_TIMEOUT_MS);
-    await goneIsFine(this.grpc.unary(RPC.stopPodSandbox, { podSandboxId }, given));
+    const stop = (): Promise<void> => goneIsFine(this.grpc.unary(RPC.stopPodSandbox, { podSandboxId }, given));
+    try {
+      await stop();
+    } catch (error) {
+      if (!isTaskEnding(error)) throw error;
+      await this.clock.sleep(TASK_ENDS_MS, options?.signal);
+      await stop();
+    }
     await this.tasks?.end(podSandboxId);
   }
 

@@ -23,6 +23,17 @@ export function isTaskLost(error: unknown): boolean {
   return error instanceof CriError && /cannot delete running task/.test(error.message);
 }
 
+/** So long containerd takes at most to be done with a container that has just ended. */
+export const TASK_ENDS_MS = 50;
+
+/**
+ * Whether a sandbox was not stopped because one of its containers has ended by itself just now: containerd 1.6 still means to kill it,
+ * when its shim no longer listens. Moments later there is nothing to kill.
+ */
+export function isTaskEnding(error: unknown): boolean {
+  return error instanceof CriError && /ttrpc: closed/.test(error.message);
+}
+
 /** Ends and removes the task of a container. @throws CriError when it is not gone yet */
 export async function deleteTask(grpc: GrpcClient, containerId: string, options: CallOptions): Promise<void> {
   const given = { ...options, metadata: CONTAINERD_NAMESPACE };

@@ -50,13 +50,18 @@ export function containerFromCri(status: cri.ContainerStatus, sandboxId: string)
   };
 }
 
+/** Of a sandbox as it is listed, or as it tells of itself. */
+export function isSandboxReady({ state }: Pick<cri.PodSandbox, 'state'>): boolean {
+  return state === PodSandboxState.SANDBOX_READY;
+}
+
 export function sandboxFromCri(status: cri.PodSandboxStatus): SandboxRuntimeStatus {
   const { network } = status;
   const ips = network?.ip ? [network.ip, ...network.additionalIps.map((a) => a.ip)] : [];
   return {
     id: status.id,
     attempt: status.metadata?.attempt ?? 0,
-    ready: status.state === PodSandboxState.SANDBOX_READY,
+    ready: isSandboxReady(status),
     createdAt: msFromNs(status.createdAt),
     ips,
     hostNetwork: status.linux?.namespaces?.options?.network === NamespaceMode.NODE,

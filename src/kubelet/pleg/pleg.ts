@@ -1,6 +1,5 @@
 import { CriError } from '../../cri/cri-error.ts';
 import type * as cri from '../../cri/generated/cri.ts';
-import { PodSandboxState } from '../../cri/generated/cri.ts';
 import type { RuntimeEvent, RuntimeService } from '../../cri/runtime-service.ts';
 import type { Clock, Timer } from '../../lib/clock.ts';
 import { messageOf } from '../../lib/errors.ts';
@@ -12,7 +11,14 @@ import {
   type SandboxRuntimeStatus,
 } from '../runtime-status.ts';
 import { diffRelist } from './diff-relist.ts';
-import { containerFromCri, containerState, isAbandonedStart, msFromNs, sandboxFromCri } from './from-cri.ts';
+import {
+  containerFromCri,
+  containerState,
+  isAbandonedStart,
+  isSandboxReady,
+  msFromNs,
+  sandboxFromCri,
+} from './from-cri.ts';
 import { type ReadTerminationMessage, terminationMessageOf } from './termination-message.ts';
 
 export interface PodIdentity {
@@ -263,7 +269,7 @@ export class Pleg {
       const listedSandboxes = new Map(sandboxes.map((s) => [s.id, s]));
       const sandboxDiff = diffRelist(
         new Map([...this.sandboxes].map(([id, s]) => [id, { state: s.status.ready, seq: s.seq }])),
-        new Map(sandboxes.map((s) => [s.id, isReady(s)])),
+        new Map(sandboxes.map((s) => [s.id, isSandboxReady(s)])),
         asked,
       );
       const listedContainers = new Map(
@@ -279,10 +285,10 @@ export class Pleg {
       // Containers end before their sandbox does; whoever looks in between must not take them for running still.
       const changed = sandboxDiff.changed.map((id) => listedSandboxes.get(id)!);
       await Promise.all([
-        ...changed.filter(isReady).map((s) => this.adoptSandbox(s)),
+        ...changed.filter(isSandboxReady).map((s) => this.adoptSandbox(s)),
         ...containerDiff.changed.map((id) => this.adoptContainer(listedContainers.get(id)!)),
       ]);
-      await Promise.all(changed.filter((s) => !isReady(s)).map((s) => this.adoptSandbox(s)));
+      await Promise.all(changed.filter((s) => !isSandboxReady(s)).map((s) => this.adoptSandbox(s)));
       for (const id of containerDiff.gone) this.containerRemoved(id);
       for (const id of sandboxDiff.gone) this.sandboxRemoved(id);
       for (const id of this.exits.keys()) if (!this.containers.has(id)) this.exits.delete(id);
@@ -448,8 +454,6 @@ export class Pleg {
     this.onChange(podUID);
   }
 }
-
-const isReady = (sandbox: cri.PodSandbox): boolean => sandbox.state === PodSandboxState.SANDBOX_READY;
 
 /** What was removed between the list and the question is no failure. */
 async function ignoreGone(asked: Promise<unknown>): Promise<void> {

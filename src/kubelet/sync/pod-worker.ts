@@ -74,8 +74,6 @@ const MAX_KILL_RECORDS = 20;
 /** After failures that are nobody's back-off: doubling. */
 const FIRST_RETRY_MS = 1000;
 const MAX_RETRY_MS = 10_000;
-/** containerd is done with a container that has just ended. */
-const STOP_AGAIN_MS = 50;
 /** Upstream's volume manager. */
 const FIRST_VOLUME_RETRY_MS = 500;
 const MAX_VOLUME_RETRY_MS = 122_000;
@@ -989,25 +987,13 @@ export class PodWorker {
   }
 
   private async stopSandbox(id: string): Promise<void> {
-    const { pleg } = this.parts;
+    const { runtime, pleg } = this.parts;
     try {
-      await this.callStopSandbox(id);
+      await runtime.stopPodSandbox(id);
       await pleg.refreshSandbox(this.identity, id);
     } catch (error) {
       if (!(error instanceof CriError && error.code === 'NOT_FOUND')) throw error;
       pleg.sandboxRemoved(id);
-    }
-  }
-
-  /** Right after a container has ended by itself, containerd may try to kill it when its shim no longer listens. */
-  private async callStopSandbox(id: string): Promise<void> {
-    const { runtime, clock } = this.parts;
-    try {
-      await runtime.stopPodSandbox(id);
-    } catch (error) {
-      if (!/ttrpc: closed/.test(messageOf(error))) throw error;
-      await clock.sleep(STOP_AGAIN_MS);
-      await runtime.stopPodSandbox(id);
     }
   }
 
