@@ -12,7 +12,6 @@ import { rpcWords } from '../prober/exec-probe.ts';
 import { podTrace } from '../trace/pod-trace.ts';
 import { HttpError } from './http-error.ts';
 import { serveLogs } from './serve-logs.ts';
-import { serveStream } from './serve-stream.ts';
 import type { ServerContext } from './server-context.ts';
 
 export interface KubeletServerOptions extends ServerContext {
@@ -109,6 +108,8 @@ async function upgrade(context: ServerContext, request: IncomingMessage, socket:
   const pod = findPod(context.lookup, namespace, name);
   // The pod's UID may stand before the container.
   const container = route === 'portForward' ? undefined : rest.at(-1);
+  // Loaded when somebody wants it: with its library it takes 1 MB.
+  const { serveStream } = await import('./serve-stream.ts');
   await serveStream(context, { route, pod, container, query: url.searchParams }, request, socket, head);
 }
 
