@@ -48,6 +48,8 @@ export interface KubeletAssembly {
 /** Puts the kubelet together from its parts, with its server listening. The caller starts it. */
 export async function assembleKubelet(given: KubeletAssembly): Promise<{
   start(signal: AbortSignal): Promise<void>;
+  /** Resolves when there is a pod to look after for the first time. */
+  readonly firstPod: Promise<void>;
   /** Puts the host ports into the instance's table again, which somebody removed and `PodNetwork` made anew. */
   reinstallHostPorts(): Promise<void>;
   stop(): Promise<void>;
@@ -137,6 +139,7 @@ export async function assembleKubelet(given: KubeletAssembly): Promise<{
     maxContainerRestartPeriodMs: given.maxContainerRestartPeriodSeconds * 1000,
   });
   const chores = new AbortController();
+  const { firstPod } = kubelet;
   let running: Promise<unknown> = Promise.resolve();
   return {
     start: async (signal) => {
@@ -146,6 +149,7 @@ export async function assembleKubelet(given: KubeletAssembly): Promise<{
         new VolumeRefresh({ volumes, pods: () => kubelet.pods(), recorder, clock }).run(chores.signal),
       ]);
     },
+    firstPod,
     reinstallHostPorts: () => hostPorts.reinstall(),
     stop: async () => {
       kubelet.stop();

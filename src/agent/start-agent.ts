@@ -146,7 +146,8 @@ export async function startAgent(options: AgentOptions, deps: AgentDeps): Promis
     await kubelet.start(signal);
     if (hasBridge) {
       const watching = new AbortController();
-      const watched = watchTable({ table: layout.nftTable, clock, signal: watching.signal }, async () => {
+      const { firstPod } = kubelet;
+      const watched = watchTable({ table: layout.nftTable, firstPod, clock, signal: watching.signal }, async () => {
         logger.warn({ table: layout.nftTable }, 'somebody removed our nft table: making it anew');
         await new PodNetwork(layout, podCIDR, serviceCIDR).setUp();
         proxier.rebuild('the nft table was removed');

@@ -64,6 +64,8 @@ export interface KubeletOptions {
  * touch what runs; stopping it neither.
  */
 export class Kubelet implements PodLookup {
+  /** Resolves when there is a pod to look after for the first time. */
+  readonly firstPod: Promise<void>;
   private readonly options: KubeletOptions;
   private readonly parts: KubeletParts;
   private readonly pleg: Pleg;
@@ -73,9 +75,11 @@ export class Kubelet implements PodLookup {
   private readonly workers = new Map<string, PodWorker>();
   private readonly stopping = new AbortController();
   private isReady = false;
+  private readonly sawPod: () => void;
 
   constructor(options: KubeletOptions) {
     this.options = options;
+    ({ promise: this.firstPod, resolve: this.sawPod } = Promise.withResolvers<void>());
     const { client, clock, logger, settings, traces } = options;
     const runtime = tracedRuntime(options.runtime, traces);
     const owner = options.owner ?? settings.podLogsDir;
@@ -211,6 +215,7 @@ export class Kubelet implements PodLookup {
       worker.update(pod);
       return;
     }
+    this.sawPod();
     const { traces } = this.options;
     traces.followed(podUID, pod.status?.startTime === undefined);
     traces.note({ podUID }, 'seen by the kubelet');

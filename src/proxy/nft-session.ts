@@ -1,6 +1,6 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
-import type { Clock } from '../lib/clock.ts';
+import type { Clock, Timer } from '../lib/clock.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Logger } from '../lib/logger.ts';
 import { NFT_ENV, type RunNft } from '../lib/nft.ts';
@@ -19,11 +19,13 @@ const MAX_LENGTH = 32 * 1024;
 /** nft remembers every line for its history; a new process forgets them. */
 const MAX_RUNS = 1000;
 const ANSWER_TIMEOUT_MS = 5000;
+/** After so long without a script nft ends: it holds 4 MB, and the next one costs 4 ms. */
+const IDLE_MS = 5000;
 
 /**
- * Runs nft scripts one at a time in an nft that stays: it reads each as one line, which is one transaction, and answers the word
- * after it, which it does not know, with an error that names it. Starting an nft for each script would cost 10 to 20 ms, most of it
- * when it ends: the kernel then waits for readers of the old rules before it lets the socket go.
+ * Runs nft scripts one at a time in an nft that stays for the next ones: it reads each as one line, which is one transaction, and answers
+ * the word after it, which it does not know, with an error that names it. An nft for each script would cost 10 to 20 ms, most of it when
+ * it ends: the kernel then waits for readers of the old rules before it lets the socket go.
  */
 export class NftSession {
   private readonly options: NftSessionOptions;
@@ -33,6 +35,7 @@ export class NftSession {
   private errors = '';
   private answer: { readonly word: string; resolve(text: string): void; reject(error: Error): void } | undefined;
   private isUsable = true;
+  private idle: Timer | undefined;
 
   constructor(options: NftSessionOptions) {
     this.options = options;
@@ -48,6 +51,7 @@ export class NftSession {
       await this.options.nft(['-f', '-'], lines.map((line) => `${line}\n`).join(''));
       return;
     }
+    this.idle?.cancel();
     let said: string;
     try {
       said = await this.ask(script);
@@ -56,19 +60,14 @@ export class NftSession {
       this.close();
       throw error;
     }
-    if (this.runs >= MAX_RUNS) {
-      this.close();
-      this.warmUp();
-    }
+    if (this.runs >= MAX_RUNS) this.close();
+    else this.idle = this.options.clock.setTimer(IDLE_MS, () => this.close());
     if (said !== '') throw new Error(said);
   }
 
-  /** Starts the process, if there is none, so that the next script need not wait for it. */
-  warmUp(): void {
-    if (this.isUsable) this.process ??= this.start();
-  }
-
+  /** Ends the process; another script starts another one. */
   close(): void {
+    this.idle?.cancel();
     const { process } = this;
     this.process = undefined;
     process?.stdin.destroy();
@@ -77,7 +76,7 @@ export class NftSession {
 
   /** @returns what nft complains about; '' when all is well */
   private ask(script: string): Promise<string> {
-    this.warmUp();
+    this.process ??= this.start();
     const word = `answer-${++this.serial}`;
     this.errors = '';
     this.runs++;

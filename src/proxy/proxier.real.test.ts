@@ -45,7 +45,7 @@ function agentCode(rootDir: string): string {
     const stopping = new AbortController();
     void proxier.run(stopping.signal);
     await proxier.synced;
-    void watchTable({ table: layout.nftTable, clock, signal: stopping.signal }, async () => {
+    void watchTable({ table: layout.nftTable, firstPod: Promise.resolve(), clock, signal: stopping.signal }, async () => {
       await network.setUp();
       proxier.rebuild('flushed');
       await hostPorts.reinstall();

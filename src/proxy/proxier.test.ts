@@ -46,7 +46,7 @@ function setUp() {
     node: { nodeName: 'here', podCIDR: '10.88.0.0/16' },
     routeLocalnet: async () => {},
     nft: async (args, script) => (args.includes('list') ? listed : run(script!, true)),
-    session: { run: async (lines) => void (await run(lines.join('\n'), false)), warmUp: () => {}, close: () => {} },
+    session: { run: async (lines) => void (await run(lines.join('\n'), false)), close: () => {} },
   });
   const controller = new AbortController();
   stopping.push(controller);

@@ -35,7 +35,7 @@ export interface ProxierOptions {
   readonly routeLocalnet: () => Promise<void>;
   /** Runs nft; another one in tests. */
   readonly nft?: RunNft;
-  readonly session?: Pick<NftSession, 'run' | 'warmUp' | 'close'>;
+  readonly session?: Pick<NftSession, 'run' | 'close'>;
 }
 
 const SERVICE_NAME_LABEL = 'kubernetes.io/service-name';
@@ -59,7 +59,7 @@ export class Proxier {
   private readonly slices: Informer<EndpointSlice>;
   private readonly slicesOf = new Map<string, Map<string, EndpointSlice>>();
   private readonly nft: RunNft;
-  private readonly session: Pick<NftSession, 'run' | 'warmUp' | 'close'>;
+  private readonly session: Pick<NftSession, 'run' | 'close'>;
   private readonly udpFlows: UdpFlows;
   private book = new RuleBook();
   /** Services that may want something else than the kernel has. */
@@ -290,7 +290,6 @@ export class Proxier {
       await this.applyWhatWorks(new Map([...wanted, ...gone.map((key) => [key, undefined] as const)]));
     }
     this.rebuildReason = undefined;
-    this.session.warmUp();
   }
 
   private async replaceAll(wanted: Changes): Promise<void> {
