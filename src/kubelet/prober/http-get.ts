@@ -14,6 +14,8 @@ const MAX_REDIRECTS = 10;
 const OURS = ['host', 'content-length', 'transfer-encoding', 'trailer'];
 /** Before why a response that has begun is none. */
 const BROKEN = 'net/http: HTTP/1.x transport connection broken: ';
+/** What arrives is read at once, so that one buffer does for all. */
+const ARRIVED = Buffer.allocUnsafeSlow(16 * 1024);
 const UNVERIFIED = { rejectUnauthorized: false, checkServerIdentity: () => undefined };
 
 type FailureCause = 'timedOut' | 'lost' | 'refused' | 'other';
@@ -22,6 +24,21 @@ export interface HttpGetRequest {
   readonly url: string;
   /** In order, names as they are sent; `Host` is among them. */
   readonly headers: readonly (readonly [string, string])[];
+  readonly message: Message;
+}
+
+/** A request as it goes over the network. */
+interface Message {
+  readonly secure: boolean;
+  readonly host: string;
+  readonly port: number;
+  /** host:port */
+  readonly address: string;
+  /** Begins what is said of a failure. */
+  readonly where: string;
+  readonly text: string;
+  /** Why it cannot be sent. */
+  readonly unsendable: string | undefined;
 }
 
 export type HttpGetResult =
@@ -57,7 +74,8 @@ export function httpGetRequest(
     if (!dropped) headers.push([name, value]);
   }
   headers.push(['Connection', 'close']);
-  return { url: `${(action.scheme ?? 'HTTP').toLowerCase()}://${authority}${slash}${path}`, headers };
+  const url = `${(action.scheme ?? 'HTTP').toLowerCase()}://${authority}${slash}${path}`;
+  return { url, headers, message: messageFor(url, headers) };
 }
 
 /**
@@ -72,10 +90,10 @@ export async function httpGet(
   clock: Clock,
 ): Promise<HttpGetResult> {
   const deadline = timeoutMs === undefined ? undefined : clock.monotonic() + timeoutMs;
-  let { url, headers } = first;
+  let { url, headers, message } = first;
   for (let hops = 0; ; hops++) {
     const left = deadline === undefined ? undefined : deadline - clock.monotonic();
-    const result = await getOnce(url, headers, left, signal, clock);
+    const result = await getOnce(message, left, signal, clock);
     if (result.kind !== 'answer' || !result.location || ![301, 302, 303, 307, 308].includes(result.status)) {
       return result;
     }
@@ -87,29 +105,40 @@ export async function httpGet(
     const keepHost = !/^(https?:)?\/\//i.test(result.location);
     headers = headers.map(([name, value]) => (name === 'Host' && !keepHost ? [name, next.host] : [name, value]));
     url = next.href;
+    message = messageFor(url, headers);
   }
+}
+
+function messageFor(url: string, headers: HttpGetRequest['headers']): Message {
+  const target = new URL(url);
+  const secure = target.protocol === 'https:';
+  const host = target.hostname.replace(/^\[|\]$/g, '');
+  const port = Number(target.port || (secure ? 443 : 80));
+  const lines = headers.map(([name, value]) => `${name}: ${value.trim()}\r\n`);
+  return {
+    secure,
+    host,
+    port,
+    address: joinHostPort(host, port),
+    where: `Get "${url}": `,
+    text: `GET ${pathOf(url)} HTTP/1.1\r\n${lines.join('')}\r\n`,
+    unsendable: headers.map(whyUnsendable).find((words) => words !== undefined),
+  };
 }
 
 type Answer = Extract<HttpGetResult, { kind: 'answer' }> & { readonly location?: string | undefined };
 type Result = Answer | Exclude<HttpGetResult, { kind: 'answer' }>;
 
 function getOnce(
-  url: string,
-  headers: HttpGetRequest['headers'],
+  { secure, host, port, address, where, text, unsendable }: Message,
   timeoutMs: number | undefined,
   signal: AbortSignal,
   clock: Clock,
 ): Promise<Result> {
-  const target = new URL(url);
-  const secure = target.protocol === 'https:';
-  const host = target.hostname.replace(/^\[|\]$/g, '');
-  const port = Number(target.port || (secure ? 443 : 80));
-  const address = joinHostPort(host, port);
-  const where = `Get "${url}": `;
-  const unsendable = headers.map(whyUnsendable).find((words) => words !== undefined);
   if (unsendable) return Promise.resolve(failure(where + unsendable));
   return new Promise((resolve) => {
-    const socket = secure ? connectTls({ host, port, ...UNVERIFIED }) : connect({ host, port });
+    const onread = { buffer: ARRIVED, callback: (length: number) => onBytes(ARRIVED.subarray(0, length)) };
+    const socket = secure ? connectTls({ host, port, ...UNVERIFIED }) : connect({ host, port, onread });
     const reader = new HttpResponseReader();
     let isConnected = false;
     let local = '';
@@ -146,25 +175,29 @@ function getOnce(
         const response = read();
         if (!response) return;
         const { status, body, location } = response;
-        finish({ kind: 'answer', status, body: body.toString(), location });
+        finish({ kind: 'answer', status, body, location });
       } catch (error) {
         broken(messageOf(error), cause);
       }
     };
 
+    const onBytes = (bytes: Buffer): boolean => {
+      advance(() => reader.read(bytes), 'other');
+      return true;
+    };
+
     const timer = timeoutMs === undefined ? undefined : clock.setTimer(Math.max(0, timeoutMs), onTimeout);
     signal.addEventListener('abort', onAbort, { once: true });
-    socket.once('connect', () => {
+    socket.on('connect', () => {
       isConnected = true;
       // Asked now: a broken socket no longer knows it.
       local = joinHostPort(socket.localAddress ?? '', socket.localPort ?? 0);
+      socket.write(text);
     });
     // Stays attached: a reset that arrives after the end must not become an uncaught error.
     socket.on('error', onError);
-    socket.on('data', (bytes: Buffer) => advance(() => reader.read(bytes), 'other'));
-    socket.once('end', () => advance(() => reader.end(), 'lost'));
-    const lines = headers.map(([name, value]) => `${name}: ${value.trim()}\r\n`);
-    socket.write(`GET ${pathOf(url)} HTTP/1.1\r\n${lines.join('')}\r\n`);
+    if (secure) socket.on('data', onBytes);
+    socket.on('end', () => advance(() => reader.end(), 'lost'));
   });
 }
 
