@@ -137,7 +137,7 @@ function getOnce(
 ): Promise<Result> {
   if (unsendable) return Promise.resolve(failure(where + unsendable));
   return new Promise((resolve) => {
-    const onread = { buffer: ARRIVED, callback: (length: number) => onBytes(ARRIVED.subarray(0, length)) };
+    const onread = { buffer: ARRIVED, callback: (length: number) => onText(ARRIVED.toString('latin1', 0, length)) };
     const socket = secure ? connectTls({ host, port, ...UNVERIFIED }) : connect({ host, port, onread });
     const reader = new HttpResponseReader();
     let isConnected = false;
@@ -181,8 +181,8 @@ function getOnce(
       }
     };
 
-    const onBytes = (bytes: Buffer): boolean => {
-      advance(() => reader.read(bytes), 'other');
+    const onText = (text: string): boolean => {
+      advance(() => reader.read(text), 'other');
       return true;
     };
 
@@ -196,7 +196,7 @@ function getOnce(
     });
     // Stays attached: a reset that arrives after the end must not become an uncaught error.
     socket.on('error', onError);
-    if (secure) socket.on('data', onBytes);
+    if (secure) socket.on('data', (bytes: Buffer) => onText(bytes.toString('latin1')));
     socket.on('end', () => advance(() => reader.end(), 'lost'));
   });
 }

@@ -2,10 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { type HttpResponse, HttpResponseReader } from './http-response.ts';
 
 /** Reads what the pieces hold, and the end of the connection when that is not enough. */
-function read(...pieces: (string | Buffer)[]): HttpResponse {
+function read(...pieces: string[]): HttpResponse {
   const reader = new HttpResponseReader();
   for (const piece of pieces) {
-    const response = reader.read(Buffer.isBuffer(piece) ? piece : Buffer.from(piece, 'latin1'));
+    const response = reader.read(piece);
     if (response) return response;
   }
   return reader.end();

@@ -47,12 +47,14 @@ export class HttpResponseReader {
   }
 
   /**
-   * @param bytes what came next; not kept
+   * @param text what came next, a character for a byte
    * @returns the response, once as much of it is there as is looked at
    * @throws MalformedResponse
    */
-  read(bytes: Buffer): HttpResponse | undefined {
-    this.rest += bytes.toString('latin1');
+  read(text: string): HttpResponse | undefined {
+    const plain = this.hasBegun ? undefined : readPlain(text);
+    if (plain) return plain;
+    this.rest += text;
     while (!this.hasHead) {
       const line = this.line();
       if (line === undefined) return undefined;
@@ -152,6 +154,29 @@ export class HttpResponseReader {
       }
     }
   }
+}
+
+/**
+ * A whole response as nearly all are, in one look: it has a body, whose length it says once, and says nothing of chunks or of another place.
+ * Its groups: the status, the length.
+ */
+const PLAIN = (() => {
+  const other = "(?:(?!content-length|transfer-encoding|location)[!#$%&'*+\\-.^_`|~\\w]+:[^\\r\\n]*\\r\\n)*";
+  const length = 'content-length:[ \\t]*(\\d{1,5})[ \\t]*\\r\\n';
+  return new RegExp(
+    `^HTTP/1\\.[01] (?!204|304)([2-5]\\d\\d)(?: [^\\r\\n]*)?\\r\\n${other}${length}${other}\\r\\n`,
+    'i',
+  );
+})();
+
+/** @returns undefined when it is not as plain as that, or has not come whole */
+function readPlain(text: string): HttpResponse | undefined {
+  const head = PLAIN.exec(text);
+  if (!head) return undefined;
+  const [{ length: begin }, status, length] = head as unknown as [string, string, string];
+  const end = begin + Number(length);
+  if (end > text.length) return undefined;
+  return { status: Number(status), location: undefined, body: utf8(text.slice(begin, end).slice(0, MAX_OUTPUT_BYTES)) };
 }
 
 /** What these bytes, a character for each, mean as UTF-8. */
