@@ -3,6 +3,7 @@ import { connect as connectTls } from 'node:tls';
 import type { Container, HTTPGetAction } from '../../api/generated/types.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { errnoOf, messageOf } from '../../lib/errors.ts';
+import { onAbort } from '../../lib/on-abort.ts';
 import { brokenWords, dialWords } from './dial-words.ts';
 import { type HttpResponse, HttpResponseReader } from './http-response.ts';
 import { joinHostPort, resolvePort } from './probe-target.ts';
@@ -145,11 +146,10 @@ function getOnce(
 
     const finish = (result: Result): void => {
       timer?.cancel();
-      signal.removeEventListener('abort', onAbort);
+      ignoreAbort();
       socket.destroy();
       resolve(result);
     };
-    const onAbort = (): void => finish(failure('aborted'));
     const onTimeout = (): void => {
       const reading = 'context deadline exceeded (Client.Timeout or context cancellation while reading body)';
       const what = isConnected ? 'context deadline exceeded' : `dial tcp ${address}: i/o timeout`;
@@ -187,7 +187,7 @@ function getOnce(
     };
 
     const timer = timeoutMs === undefined ? undefined : clock.setTimer(Math.max(0, timeoutMs), onTimeout);
-    signal.addEventListener('abort', onAbort, { once: true });
+    const ignoreAbort = onAbort(signal, () => finish(failure('aborted')));
     socket.on('connect', () => {
       isConnected = true;
       // Asked now: a broken socket no longer knows it.

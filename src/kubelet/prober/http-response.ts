@@ -52,9 +52,9 @@ export class HttpResponseReader {
    * @throws MalformedResponse
    */
   read(text: string): HttpResponse | undefined {
-    const plain = this.hasBegun ? undefined : readPlain(text);
-    if (plain) return plain;
-    this.rest += text;
+    const plain = this.hasBegun ? null : PLAIN_HEAD.exec(text);
+    if (plain) this.takePlainHead(text, plain);
+    else this.rest += text;
     while (!this.hasHead) {
       const line = this.line();
       if (line === undefined) return undefined;
@@ -99,6 +99,14 @@ export class HttpResponseReader {
   }
 
   // --- status line and headers
+
+  private takePlainHead(text: string, [head, status, length]: RegExpExecArray): void {
+    this.hasHead = true;
+    this.headerBytes = head.length;
+    this.status = Number(status);
+    this.left = Number(length);
+    this.rest = text.slice(head.length);
+  }
 
   private readHead({ status, isOld }: StatusLine): void {
     const headers = readHeaders(this.lines.splice(0));
@@ -157,27 +165,15 @@ export class HttpResponseReader {
 }
 
 /**
- * A whole response as nearly all are, in one look: it has a body, whose length it says once, and says nothing of chunks or of another place.
- * Its groups: the status, the length.
+ * A head as nearly all are, in one look: it says the body's length, once, and nothing of chunks or of another place. Its groups: the status,
+ * the length.
  */
-const PLAIN = (() => {
+const PLAIN_HEAD = (() => {
   const other = "(?:(?!content-length|transfer-encoding|location)[!#$%&'*+\\-.^_`|~\\w]+:[^\\r\\n]*\\r\\n)*";
-  const length = 'content-length:[ \\t]*(\\d{1,5})[ \\t]*\\r\\n';
-  return new RegExp(
-    `^HTTP/1\\.[01] (?!204|304)([2-5]\\d\\d)(?: [^\\r\\n]*)?\\r\\n${other}${length}${other}\\r\\n`,
-    'i',
-  );
+  const length = 'content-length:[ \\t]*(\\d{1,15})[ \\t]*\\r\\n';
+  const status = 'HTTP/1\\.[01] (?!204|304)([2-5]\\d\\d)(?: [^\\r\\n]*)?\\r\\n';
+  return new RegExp(`^${status}${other}${length}${other}\\r\\n`, 'i');
 })();
-
-/** @returns undefined when it is not as plain as that, or has not come whole */
-function readPlain(text: string): HttpResponse | undefined {
-  const head = PLAIN.exec(text);
-  if (!head) return undefined;
-  const [{ length: begin }, status, length] = head as unknown as [string, string, string];
-  const end = begin + Number(length);
-  if (end > text.length) return undefined;
-  return { status: Number(status), location: undefined, body: utf8(text.slice(begin, end).slice(0, MAX_OUTPUT_BYTES)) };
-}
 
 /** What these bytes, a character for each, mean as UTF-8. */
 function utf8(latin1: string): string {

@@ -2,6 +2,7 @@ import { connect } from 'node:net';
 import type { TCPSocketAction } from '../../api/generated/types.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { errnoOf } from '../../lib/errors.ts';
+import { onAbort } from '../../lib/on-abort.ts';
 import type { Attempt, AttemptInput } from './attempt.ts';
 import { dialWords } from './dial-words.ts';
 import { joinHostPort, resolvePort } from './probe-target.ts';
@@ -15,15 +16,14 @@ export function tcpProbe(action: TCPSocketAction, input: AttemptInput, clock: Cl
     const socket = connect({ host, port });
     const finish = (attempt: Attempt): void => {
       timer.cancel();
-      input.signal.removeEventListener('abort', onAbort);
+      ignoreAbort();
       socket.resetAndDestroy();
       resolve(attempt);
     };
-    const onAbort = (): void => finish({ outcome: 'error', output: 'aborted' });
+    const ignoreAbort = onAbort(input.signal, () => finish({ outcome: 'error', output: 'aborted' }));
     const timer = clock.setTimer(input.timeoutMs, () =>
       finish({ outcome: 'failure', output: `dial tcp ${address}: i/o timeout`, ownTime: true }),
     );
-    input.signal.addEventListener('abort', onAbort, { once: true });
     socket.once('connect', () => finish({ outcome: 'success', output: '' }));
     // Stays attached: a reset that arrives after the end must not become an uncaught error.
     socket.on('error', (error) => {
