@@ -1,4 +1,4 @@
-#!/usr/bin/env -S node --max-semi-space-size=1
+#!/usr/bin/env -S node --max-semi-space-size=1 --v8-pool-size=1
 import { Command } from 'commander';
 import { registerApply } from './commands/apply.ts';
 import { registerDelete } from './commands/delete.ts';
