@@ -23,10 +23,10 @@ export function residentMB(pids: readonly number[]): number {
 
 /** How much of a core these processes use together during the next `seconds`. */
 export async function coresUsed(pids: readonly number[], seconds: number): Promise<number> {
-  const used = (): number => pids.map(cpuSeconds).reduce((a, b) => a + b, 0);
-  const [before, begun] = [used(), performance.now()];
+  const [before, begun] = [pids.map(cpuSeconds), performance.now()];
   await delay(seconds * 1000);
-  return (used() - before) / ((performance.now() - begun) / 1000);
+  const used = pids.map((pid, i) => cpuSecondsOr(before[i]!, pid) - before[i]!);
+  return used.reduce((a, b) => a + b, 0) / ((performance.now() - begun) / 1000);
 }
 
 /** A process and all that it has started and that those have; what has `except` in its command is left out, with all below it. */
@@ -49,6 +49,15 @@ function isChild(pid: number, parent: number, except: string): boolean {
 function cpuSeconds(pid: number): number {
   const fields = statOf(pid);
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+}
+
+/** Of a helper that has ended meanwhile, as far as is known. */
+function cpuSecondsOr(known: number, pid: number): number {
+  try {
+    return cpuSeconds(pid);
+  } catch {
+    return known;
+  }
 }
 
 /** /proc/PID/stat from its third field on. The second may hold anything. */

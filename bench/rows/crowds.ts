@@ -108,7 +108,7 @@ export async function* crowds(
   }
 }
 
-/** What no agent in Node can be below. */
+/** What a Node holds that does nothing but import what an agent needs, as one does; an agent that is careful may hold a little less. */
 async function idleNodeMB(): Promise<number> {
   const modules = ['crypto', 'dgram', 'http', 'http2', 'https', 'net', 'sqlite', 'tls', 'worker_threads'];
   const code = `${modules.map((name) => `await import('node:${name}');`).join('')}console.log(1);setInterval(() => {}, 1e6)`;
