@@ -69,7 +69,7 @@ export interface PodWorkerOptions {
 /** Exit code of a process that was killed. */
 const SIGKILLED = 137;
 /** So long the cause of an end may come after it. */
-const OOM_LAG_MS = 100;
+const OOM_LAG_MS = 300;
 const MAX_KILL_RECORDS = 20;
 /** After failures that are nobody's back-off: doubling. */
 const FIRST_RETRY_MS = 1000;
