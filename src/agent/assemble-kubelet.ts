@@ -139,7 +139,6 @@ export async function assembleKubelet(given: KubeletAssembly): Promise<{
     maxContainerRestartPeriodMs: given.maxContainerRestartPeriodSeconds * 1000,
   });
   const chores = new AbortController();
-  const { firstPod } = kubelet;
   let running: Promise<unknown> = Promise.resolve();
   return {
     start: async (signal) => {
@@ -149,7 +148,7 @@ export async function assembleKubelet(given: KubeletAssembly): Promise<{
         new VolumeRefresh({ volumes, pods: () => kubelet.pods(), recorder, clock }).run(chores.signal),
       ]);
     },
-    firstPod,
+    firstPod: kubelet.firstPod,
     reinstallHostPorts: () => hostPorts.reinstall(),
     stop: async () => {
       kubelet.stop();

@@ -52,7 +52,7 @@ export class LogRotation {
 
   /**
    * Looks once: a `stat` per container, and calls to the runtime only for a log that is too long. Never rejects. It looks without letting
-   * others in between: that takes 25 us a container, and a third of the processor time.
+   * others in between: that takes 25 us a container, and an eighth of the processor time.
    */
   async check(): Promise<void> {
     for (const podDir of names(this.podLogsDir)) {

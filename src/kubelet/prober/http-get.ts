@@ -75,8 +75,7 @@ export function httpGetRequest(
     if (!dropped) headers.push([name, value]);
   }
   headers.push(['Connection', 'close']);
-  const url = `${(action.scheme ?? 'HTTP').toLowerCase()}://${authority}${slash}${path}`;
-  return { url, headers, message: messageFor(url, headers) };
+  return requestTo(`${(action.scheme ?? 'HTTP').toLowerCase()}://${authority}${slash}${path}`, headers);
 }
 
 /**
@@ -91,32 +90,34 @@ export async function httpGet(
   clock: Clock,
 ): Promise<HttpGetResult> {
   const deadline = timeoutMs === undefined ? undefined : clock.monotonic() + timeoutMs;
-  let { url, headers, message } = first;
+  let request = first;
   for (let hops = 0; ; hops++) {
     const left = deadline === undefined ? undefined : deadline - clock.monotonic();
-    const result = await getOnce(message, left, signal, clock);
+    const result = await getOnce(request.message, left, signal, clock);
     if (result.kind !== 'answer' || !result.location || ![301, 302, 303, 307, 308].includes(result.status)) {
       return result;
     }
+    const { url, headers } = request;
     const next = URL.canParse(result.location, url) ? new URL(result.location, url) : undefined;
     if (!next || !/^https?:$/.test(next.protocol)) return failure(`Get "${result.location}": invalid redirect`);
     if (next.hostname !== new URL(first.url).hostname) return result;
     if (hops + 1 >= MAX_REDIRECTS) return failure(`Get "${result.location}": stopped after 10 redirects`);
     // A Host of the user's own stays with a redirect that names no host.
     const keepHost = !/^(https?:)?\/\//i.test(result.location);
-    headers = headers.map(([name, value]) => (name === 'Host' && !keepHost ? [name, next.host] : [name, value]));
-    url = next.href;
-    message = messageFor(url, headers);
+    request = requestTo(
+      next.href,
+      headers.map(([name, value]) => (name === 'Host' && !keepHost ? [name, next.host] : [name, value])),
+    );
   }
 }
 
-function messageFor(url: string, headers: HttpGetRequest['headers']): Message {
+function requestTo(url: string, headers: HttpGetRequest['headers']): HttpGetRequest {
   const target = new URL(url);
   const secure = target.protocol === 'https:';
   const host = target.hostname.replace(/^\[|\]$/g, '');
   const port = Number(target.port || (secure ? 443 : 80));
   const lines = headers.map(([name, value]) => `${name}: ${value.trim()}\r\n`);
-  return {
+  const message = {
     secure,
     host,
     port,
@@ -125,6 +126,7 @@ function messageFor(url: string, headers: HttpGetRequest['headers']): Message {
     text: `GET ${pathOf(url)} HTTP/1.1\r\n${lines.join('')}\r\n`,
     unsendable: headers.map(whyUnsendable).find((words) => words !== undefined),
   };
+  return { url, headers, message };
 }
 
 type Answer = Extract<HttpGetResult, { kind: 'answer' }> & { readonly location?: string | undefined };
@@ -181,8 +183,8 @@ function getOnce(
       }
     };
 
-    const onText = (text: string): boolean => {
-      advance(() => reader.read(text), 'other');
+    const onText = (arrived: string): boolean => {
+      advance(() => reader.read(arrived), 'other');
       return true;
     };
 
