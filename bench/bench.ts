@@ -70,7 +70,9 @@ const parts: Record<(typeof PARTS)[number], () => Promise<void>> = {
 };
 
 try {
-  console.log(`${machine()}${isJudged ? `; ${plan.runs} runs` : '; a little of everything, nothing to judge by'}`);
+  const { rounds, closely } = plan;
+  const samples = `starts: ${rounds} samples each, ${rounds * closely} of kubelette and bare CRI`;
+  console.log(`${machine()}; ${isJudged ? samples : 'a little of everything, nothing to judge by'}`);
   console.log(header(columns));
   for (const name of PARTS) {
     if (name !== (given.only ?? name)) continue;
@@ -92,7 +94,7 @@ if (!given.quick && !given.only) {
   mkdirSync(docs, { recursive: true });
   writeFileSync(join(docs, 'bench.svg'), picture(rows, machine(), columns));
   const raw = rows.map(({ what, unit, cells, goals }) => ({ what, unit, figures: Object.fromEntries(cells), goals }));
-  const result = { machine: machine(), runs: plan.runs, absent: Object.fromEntries(absent), rows: raw };
+  const result = { machine: machine(), absent: Object.fromEntries(absent), rows: raw };
   writeFileSync(join(docs, 'bench.json'), `${JSON.stringify(result, null, 1)}\n`);
 }
 

@@ -32,22 +32,23 @@ export const randomPhase = (): Promise<void> => delay(Math.random() * PHASES_MS)
  * another one: what somebody still cleans up must not always fall on the same one after it. Who fails is asked no more: its result is
  * the error.
  * @param warmUps rounds before, which count for nothing
+ * @param turns who is asked in a round, in this order; some may come more than once
  */
 export async function byTurns<Who>(
-  runs: number,
+  rounds: number,
   warmUps: number,
   samplers: ReadonlyMap<Who, () => Promise<number>>,
+  turns: readonly Who[] = [...samplers.keys()],
 ): Promise<Map<Who, Summary | Error>> {
   const samples = new Map<Who, number[]>([...samplers.keys()].map((who) => [who, []]));
   const failures = new Map<Who, Error>();
-  const all = [...samplers];
-  for (let i = -warmUps; i < runs; i++) {
-    const first = (i + warmUps) % all.length;
-    for (const [who, sample] of [...all.slice(first), ...all.slice(0, first)]) {
+  for (let i = -warmUps; i < rounds; i++) {
+    const first = (i + warmUps) % turns.length;
+    for (const who of [...turns.slice(first), ...turns.slice(0, first)]) {
       if (failures.has(who)) continue;
       await randomPhase();
       try {
-        const value = await sample();
+        const value = await samplers.get(who)!();
         if (i >= 0) samples.get(who)!.push(value);
       } catch (error) {
         failures.set(who, error as Error);

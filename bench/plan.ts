@@ -1,8 +1,13 @@
 /** How much is measured. */
 export interface Plan {
-  /** Samples of each start, and how many more before them to warm caches. */
-  readonly runs: number;
+  /** Rounds in which each start is sampled by turns, and how many more before them to warm caches. */
+  readonly rounds: number;
   readonly warmUps: number;
+  /**
+   * How often a round asks kubelette and the bare calls. They are told apart by a few milliseconds where single samples spread by
+   * fifteen, so that their medians need more of them than those of others.
+   */
+  readonly closely: number;
   readonly crowds: readonly number[];
   /** Ours alone: how the agent's use grows from the first to the last. `crowds` are measured anyway. */
   readonly growth: readonly number[];
@@ -21,8 +26,9 @@ export interface Plan {
 
 /** What `make bench` does, in 15 minutes. */
 export const FULL: Plan = {
-  runs: 7,
+  rounds: 5,
   warmUps: 1,
+  closely: 3,
   crowds: [20, 110],
   growth: [10, 50, 250],
   settleSeconds: 3,
@@ -38,8 +44,9 @@ export const FULL: Plan = {
 
 /** What `make bench-quick` does: all of it, but few, to see that it works. */
 export const QUICK: Plan = {
-  runs: 1,
+  rounds: 1,
   warmUps: 0,
+  closely: 1,
   crowds: [2, 5],
   growth: [],
   settleSeconds: 1,

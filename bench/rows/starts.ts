@@ -66,8 +66,11 @@ export async function* starts(
     }
     const earliest = bare.earliest[start];
     if (earliest) samplers.set(EARLIEST, earliest);
+    const all = [...samplers.keys()];
+    const close = all.filter((who) => who === EARLIEST || !who.isForeign);
+    const turns = [...all, ...Array.from({ length: plan.closely - 1 }, () => close).flat()];
     let atBest: Summary | undefined;
-    for (const [who, result] of await byTurns(plan.runs, plan.warmUps, samplers)) {
+    for (const [who, result] of await byTurns(plan.rounds, plan.warmUps, samplers, turns)) {
       if (result instanceof Error && (who === EARLIEST || !who.isForeign)) throw result;
       if (who !== EARLIEST) cells.set(who.name, result instanceof Error ? `failed: ${result.message}` : result);
       else if (!(result instanceof Error)) atBest = result;
@@ -96,7 +99,7 @@ export async function* moreContainers(ours: Kubelette, bare: BareCri, plan: Plan
       [bare.name, () => bare.startPod(idlePod(0, count))],
     ]);
     const cells = new Map<string, Cell>();
-    for (const [name, result] of await byTurns(Math.min(3, plan.runs), plan.warmUps, samplers)) {
+    for (const [name, result] of await byTurns(Math.min(3, plan.rounds), plan.warmUps, samplers)) {
       if (result instanceof Error) throw result;
       cells.set(name, result);
     }
