@@ -31,8 +31,8 @@ export const randomPhase = (): Promise<void> => delay(Math.random() * PHASES_MS)
  * Asks all for a sample by turns, so that what disturbs the machine disturbs everybody, at random phases. Each round begins with
  * another one: what somebody still cleans up must not always fall on the same one after it. Who fails is asked no more: its result is
  * the error.
- * @param warmUps rounds before, which count for nothing
- * @param turns who is asked in a round, in this order; some may come more than once
+ * @param warmUps rounds before, in which everybody is asked once and which count for nothing
+ * @param turns who is asked in each of the others, in this order; some may come more than once
  */
 export async function byTurns<Who>(
   rounds: number,
@@ -43,8 +43,9 @@ export async function byTurns<Who>(
   const samples = new Map<Who, number[]>([...samplers.keys()].map((who) => [who, []]));
   const failures = new Map<Who, Error>();
   for (let i = -warmUps; i < rounds; i++) {
-    const first = (i + warmUps) % turns.length;
-    for (const who of [...turns.slice(first), ...turns.slice(0, first)]) {
+    const first = i < 0 ? 0 : i % turns.length;
+    const asked = i < 0 ? samplers.keys() : [...turns.slice(first), ...turns.slice(0, first)];
+    for (const who of asked) {
       if (failures.has(who)) continue;
       await randomPhase();
       try {

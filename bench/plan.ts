@@ -13,6 +13,8 @@ export interface Plan {
   readonly growth: readonly number[];
   /** Between the last change and the measurement. */
   readonly settleSeconds: number;
+  /** As long with the largest of the crowds, so that what is compared there is how agents run from then on. */
+  readonly warmSeconds: number;
   /** Over which use of the processor is measured. */
   readonly windowSeconds: number;
   readonly manyProbes: { readonly pods: number; readonly containers: number };
@@ -32,6 +34,7 @@ export const FULL: Plan = {
   crowds: [20, 110],
   growth: [10, 50, 250],
   settleSeconds: 3,
+  warmSeconds: 25,
   windowSeconds: 10,
   manyProbes: { pods: 25, containers: 20 },
   containers: [1, 5, 20],
@@ -50,6 +53,7 @@ export const QUICK: Plan = {
   crowds: [2, 5],
   growth: [],
   settleSeconds: 1,
+  warmSeconds: 1,
   windowSeconds: 1,
   manyProbes: { pods: 2, containers: 3 },
   containers: [1, 3],

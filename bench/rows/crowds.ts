@@ -48,10 +48,7 @@ export async function* crowds(
       const isTooMany = size > (contender.largestCrowd ?? Number.POSITIVE_INFINITY);
       if (typeof crowd === 'string' || !isAsked || isTooMany) continue;
       try {
-        crowd.set(
-          size,
-          await measure(contender, size, plan, contender === ours && size === largest ? ours : undefined),
-        );
+        crowd.set(size, await measure(contender, size, plan, ours));
       } catch (error) {
         if (!contender.isForeign) throw error;
         seen.set(contender.name, `failed: ${(error as Error).message}`);
@@ -123,15 +120,16 @@ async function idleNodeMB(): Promise<number> {
   }
 }
 
-async function measure(contender: Contender, size: number, plan: Plan, timed: Kubelette | undefined): Promise<Crowd> {
+async function measure(contender: Contender, size: number, plan: Plan, ours: Kubelette): Promise<Crowd> {
+  const isLargest = size === plan.crowds.at(-1);
   await contender.start();
   const { crowd, pids } = contender;
   if (crowd instanceof Cannot || pids instanceof Cannot) throw new Error('is asked for what it cannot do');
   const readyMs = size === 0 ? 0 : await within(CROWD_TIMEOUT_MS, `${contender.name}: ${size} pods Ready`, crowd(size));
-  await delay(plan.settleSeconds * 1000);
+  await delay(1000 * (isLargest ? plan.warmSeconds : plan.settleSeconds));
   const cores = await coresUsed(pids(), plan.windowSeconds);
   const memoryMB = residentMB(pids());
-  if (!timed) return { readyMs, cores, memoryMB };
-  const { lateness } = await probeTiming(timed, plan.windowSeconds);
+  if (contender !== ours || !isLargest) return { readyMs, cores, memoryMB };
+  const { lateness } = await probeTiming(ours, plan.windowSeconds);
   return { readyMs, cores, memoryMB, lateness };
 }

@@ -14,6 +14,8 @@ import { drainConnections } from '../kubelet/network/drain-connections.ts';
 import { NftHostPortManager } from '../kubelet/network/host-port-manager.ts';
 import { readNodeFacts } from '../kubelet/node/node-facts.ts';
 import type { NodeSettings } from '../kubelet/ports.ts';
+import { noticeMany } from '../kubelet/prober/many-checks.ts';
+import { networkProber } from '../kubelet/prober/network-prober.ts';
 import { DefaultProbeManager } from '../kubelet/prober/probe-manager.ts';
 import { startKubeletServer } from '../kubelet/server/kubelet-server.ts';
 import { ApiConfigObjects } from '../kubelet/volumes/config-objects.ts';
@@ -40,6 +42,8 @@ export interface KubeletAssembly {
   readonly runtime: RuntimeConnection;
   /** Resolves once no Service leads to a pod that is being deleted, with whether one did. */
   readonly unroute: (pod: Pod) => Promise<boolean>;
+  /** Called once, when probes make many checks. */
+  readonly onManyChecks: () => void;
   readonly traces: PodTraces;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -63,12 +67,12 @@ export async function assembleKubelet(given: KubeletAssembly): Promise<{
   const recorder = new ApiEventRecorder({ client, clock, logger, nodeName });
   const probes = new DefaultProbeManager({
     clock,
-    runtime,
     recorder,
     logger,
     traces,
     hostIP: nodeIP,
     onVerdict: (podUID) => kubelet.wake(podUID),
+    prober: noticeMany(networkProber(clock, runtime), clock, given.onManyChecks),
   });
   const { cert, key } = given.apiServer.issueServingCert(`system:node:${nodeName}`, [nodeName, given.listenHost]);
   const pulls = new PullFeed(given.runtime.watchPull, clock);

@@ -43,6 +43,8 @@ export interface AgentDeps {
   readonly signal: AbortSignal;
   /** Told of each step, for the screen. */
   readonly onProgress: (text: string) => void;
+  /** Called once, when the agent's probes make many checks: it is busy enough for code that is fast and large. */
+  readonly onManyChecks?: () => void;
 }
 
 /** A node that is Ready. */
@@ -138,6 +140,7 @@ export async function startAgent(options: AgentOptions, deps: AgentDeps): Promis
       apiServer,
       runtime: runtime.value,
       unroute: (pod) => proxier.waitUnrouted(pod),
+      onManyChecks: () => deps.onManyChecks?.(),
       traces,
       clock,
       logger,

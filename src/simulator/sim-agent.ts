@@ -143,7 +143,6 @@ export class SimAgent {
       images: new CriImageManager({ images: process.gate(node.runtime.images), clock, recorder }),
       probes: new DefaultProbeManager({
         clock,
-        runtime,
         recorder,
         logger,
         traces,

@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Container, Pod, Probe } from '../../api/generated/types.ts';
-import type { RuntimeService } from '../../cri/runtime-service.ts';
 import { FakeClock } from '../../lib/fake-clock.ts';
 import { silentLogger } from '../../lib/logger.ts';
 import { PodTraces } from '../../lib/pod-traces.ts';
@@ -41,7 +40,6 @@ let answer: (input: AttemptInput) => Attempt | Promise<Attempt>;
 function newManager(): DefaultProbeManager {
   return new DefaultProbeManager({
     clock,
-    runtime: {} as RuntimeService,
     logger: silentLogger,
     traces: new PodTraces(clock),
     hostIP: '192.0.2.1',

@@ -1,5 +1,4 @@
 import type { Container, ContainerStatus, Pod, Probe } from '../../api/generated/types.ts';
-import type { RuntimeService } from '../../cri/runtime-service.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/logger.ts';
 import type { PodTraces } from '../../lib/pod-traces.ts';
@@ -7,12 +6,10 @@ import type { EventRecorder, ProbeManager, ProbeRecord, ProbeType, ProbeVerdict 
 import type { ContainerRuntimeStatus, PodRuntimeStatus } from '../runtime-status.ts';
 import type { Prober } from './attempt.ts';
 import { LoopLag } from './loop-lag.ts';
-import { networkProber } from './network-prober.ts';
 import { ProbeWorker, type ProbeWorkerDeps } from './probe-worker.ts';
 
 export interface ProbeManagerOptions {
   readonly clock: Clock;
-  readonly runtime: RuntimeService;
   readonly recorder: EventRecorder;
   readonly traces: PodTraces;
   readonly logger: Logger;
@@ -20,8 +17,8 @@ export interface ProbeManagerOptions {
   readonly hostIP: string;
   /** A verdict changed: the pod needs a look. Called synchronously; must not throw. */
   readonly onVerdict: (podUID: string, container: string, type: ProbeType, verdict: ProbeVerdict) => void;
-  /** Makes the attempts; by default over the network and through the runtime. */
-  readonly prober?: Prober;
+  /** Makes the attempts. */
+  readonly prober: Prober;
 }
 
 /** The probes of one container instance. */
@@ -56,8 +53,7 @@ export class DefaultProbeManager implements ProbeManager {
   private readonly pods = new Map<string, PodProbes>();
 
   constructor(options: ProbeManagerOptions) {
-    const { clock, runtime, recorder, logger, traces } = options;
-    const prober = options.prober ?? networkProber(clock, runtime);
+    const { clock, recorder, logger, traces, prober } = options;
     this.options = options;
     this.deps = { clock, recorder, logger, traces, prober, lag: new LoopLag(clock) };
     this.agentStartedAt = clock.now();

@@ -215,13 +215,11 @@ export class TestKubelet {
 
   private newKubelet(): Kubelet {
     const { clock, client, fake, volumes, recorder, prober, traces } = this;
-    const runtime = fake.runtime;
     const logger = silentLogger;
     const onVerdict = (uid: string): void => kubelet.wake(uid);
     const probes = prober
       ? new DefaultProbeManager({
           clock,
-          runtime,
           recorder,
           logger,
           traces,
