@@ -41,7 +41,7 @@ export const FULL: Plan = {
   objects: [1, 100, 5000],
   writes: 300,
   services: [10, 1000],
-  flips: 300,
+  flips: 200,
   nodeStarts: 4,
 };
 
