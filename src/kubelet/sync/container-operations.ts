@@ -132,8 +132,10 @@ export class ContainerOperations {
       if (/ in CONTAINER_EXITED state/.test(messageOf(error))) return;
       throw this.failed(pod, container, 'RunContainerError', messageOf(error), error);
     }
+    // The question first: its answer is what the pod's status waits for.
+    const told = pleg.containerStarted(id);
     this.event(pod, container, 'Normal', 'Started', 'Container started');
-    await pleg.containerStarted(id);
+    await told;
     if (!container.lifecycle?.postStart) return;
     try {
       const hook = () => hooks.run(pod, container, id, 'postStart', podIP, signal);
