@@ -97,7 +97,8 @@ describe('our own death', () => {
         .filter((c) => c.restartCount > 0)
         .map(({ name, state, lastState }) => ({ name, state, lastState }));
       expect(again, `${name}, killed after ${afterMs} ms`).toEqual([]);
-      expect(diaryOf(name), name).toEqual(['a', 'b', 'app']);
+      // A container runs before its command has written.
+      await expect.poll(() => diaryOf(name), { message: name }).toEqual(['a', 'b', 'app']);
     }
   });
 
