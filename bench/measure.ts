@@ -43,7 +43,7 @@ export async function byTurns<Who>(
   const samples = new Map<Who, number[]>([...samplers.keys()].map((who) => [who, []]));
   const failures = new Map<Who, Error>();
   for (let i = -warmUps; i < rounds; i++) {
-    const first = i < 0 ? 0 : i % turns.length;
+    const first = i % turns.length;
     const asked = i < 0 ? samplers.keys() : [...turns.slice(first), ...turns.slice(0, first)];
     for (const who of asked) {
       if (failures.has(who)) continue;

@@ -2,8 +2,8 @@
 const waiting = new WeakMap<AbortSignal, Set<() => void>>();
 
 /**
- * Calls `callback` when the signal aborts, which it has not yet. A signal has one listener of ours however often it is asked for, since Node takes more time to
- * add and remove one than a check of a probe can spare.
+ * Calls `callback` when the signal aborts; one that has aborted already calls nobody. A signal has one listener of ours however often it is
+ * asked for, since Node takes more time to add and remove one than a check of a probe can spare.
  * @returns calls it no more
  */
 export function onAbort(signal: AbortSignal, callback: () => void): () => void {

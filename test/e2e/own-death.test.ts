@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, describe, expect, test } from 'vitest';
 import type { Pod } from '../../src/api/generated/types.ts';
+import { eventually } from './harness/eventually.ts';
 import { podManifest, sh, WAIT } from './harness/manifests.ts';
 import { useNode } from './harness/test-node.ts';
 
@@ -98,7 +99,7 @@ describe('our own death', () => {
         .map(({ name, state, lastState }) => ({ name, state, lastState }));
       expect(again, `${name}, killed after ${afterMs} ms`).toEqual([]);
       // A container runs before its command has written.
-      await expect.poll(() => diaryOf(name), { message: name }).toEqual(['a', 'b', 'app']);
+      await eventually(() => expect(diaryOf(name), name).toEqual(['a', 'b', 'app']));
     }
   });
 

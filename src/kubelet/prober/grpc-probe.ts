@@ -3,6 +3,7 @@ import type { GRPCAction } from '../../api/generated/types.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { messageOf } from '../../lib/errors.ts';
 import { goDuration } from '../../lib/go-duration.ts';
+import { onAbort } from '../../lib/on-abort.ts';
 import type { Attempt, AttemptInput } from './attempt.ts';
 import { joinHostPort } from './probe-target.ts';
 
@@ -94,12 +95,11 @@ function connectOnce(address: string, stop: AbortSignal): Promise<ClientHttp2Ses
   return new Promise((resolve) => {
     const session = connect(`http://${address}`);
     const finish = (value: ClientHttp2Session | undefined): void => {
-      stop.removeEventListener('abort', onAbort);
+      ignoreAbort();
       if (!value) session.destroy();
       resolve(value);
     };
-    const onAbort = (): void => finish(undefined);
-    stop.addEventListener('abort', onAbort, { once: true });
+    const ignoreAbort = onAbort(stop, () => finish(undefined));
     session.once('remoteSettings', () => finish(session));
     session.once('close', () => finish(undefined));
     // Stays attached: a session that breaks later ends its stream, which is where it is told.
@@ -118,11 +118,10 @@ function check(session: ClientHttp2Session, service: string, stop: AbortSignal):
       [constants.HTTP2_HEADER_USER_AGENT]: 'kube-probe/1.36',
     });
     const finish = (result: CheckResult | undefined): void => {
-      stop.removeEventListener('abort', onAbort);
+      ignoreAbort();
       resolve(result);
     };
-    const onAbort = (): void => finish(undefined);
-    stop.addEventListener('abort', onAbort, { once: true });
+    const ignoreAbort = onAbort(stop, () => finish(undefined));
 
     const chunks: Buffer[] = [];
     let http = 200;
