@@ -39,14 +39,25 @@ export class SystemClock implements Clock {
   }
 
   setTimer(ms: number, callback: () => void): Timer {
-    let handle: NodeJS.Timeout;
-    const arm = (left: number): void => {
-      handle = setTimeout(
-        () => (left > MAX_TIMEOUT_MS ? arm(left - MAX_TIMEOUT_MS) : callback()),
-        Math.min(left, MAX_TIMEOUT_MS),
-      );
-    };
-    arm(Math.max(0, ms));
-    return { cancel: () => clearTimeout(handle) };
+    return new SystemTimer(Math.max(0, ms), callback);
+  }
+}
+
+class SystemTimer implements Timer {
+  private handle: NodeJS.Timeout;
+
+  constructor(ms: number, callback: () => void) {
+    this.handle = this.arm(ms, callback);
+  }
+
+  cancel(): void {
+    clearTimeout(this.handle);
+  }
+
+  private arm(ms: number, callback: () => void): NodeJS.Timeout {
+    if (ms <= MAX_TIMEOUT_MS) return setTimeout(callback, ms);
+    return setTimeout(() => {
+      this.handle = this.arm(ms - MAX_TIMEOUT_MS, callback);
+    }, MAX_TIMEOUT_MS);
   }
 }

@@ -12,3 +12,14 @@ it('calls everybody who still waits, once', () => {
   controller.abort();
   expect(called).toEqual(['first', 'third']);
 });
+
+it('gives a place that is free to the next, which its former holder no longer ends', () => {
+  const controller = new AbortController();
+  const called: string[] = [];
+  const forget = onAbort(controller.signal, () => called.push('first'));
+  forget();
+  onAbort(controller.signal, () => called.push('second'));
+  forget();
+  controller.abort();
+  expect(called).toEqual(['second']);
+});

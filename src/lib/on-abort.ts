@@ -1,5 +1,5 @@
-/** What waits for each signal. */
-const waiting = new WeakMap<AbortSignal, Set<() => void>>();
+/** What waits for each signal; `undefined` where something no longer does. */
+const waiting = new WeakMap<AbortSignal, ((() => void) | undefined)[]>();
 
 /**
  * Calls `callback` when the signal aborts; one that has aborted already calls nobody. A signal has one listener of ours however often it is
@@ -8,15 +8,20 @@ const waiting = new WeakMap<AbortSignal, Set<() => void>>();
  */
 export function onAbort(signal: AbortSignal, callback: () => void): () => void {
   const callbacks = waiting.get(signal) ?? listenTo(signal);
-  callbacks.add(callback);
-  return () => void callbacks.delete(callback);
+  // A place that is free is taken again: neither a Set nor a list that shrinks keeps its memory when its last one leaves.
+  const free = callbacks.indexOf(undefined);
+  const place = free < 0 ? callbacks.length : free;
+  callbacks[place] = callback;
+  return () => {
+    if (callbacks[place] === callback) callbacks[place] = undefined;
+  };
 }
 
-function listenTo(signal: AbortSignal): Set<() => void> {
-  const callbacks = new Set<() => void>();
+function listenTo(signal: AbortSignal): ((() => void) | undefined)[] {
+  const callbacks: ((() => void) | undefined)[] = [];
   waiting.set(signal, callbacks);
   const callAll = (): void => {
-    for (const callback of callbacks) callback();
+    for (const callback of callbacks) callback?.();
   };
   signal.addEventListener('abort', callAll, { once: true });
   return callbacks;

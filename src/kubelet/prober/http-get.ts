@@ -1,9 +1,8 @@
-import { connect } from 'node:net';
-import { connect as connectTls } from 'node:tls';
 import type { Container, HTTPGetAction } from '../../api/generated/types.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { errnoOf, messageOf } from '../../lib/errors.ts';
 import { onAbort } from '../../lib/on-abort.ts';
+import { Connection, type ConnectionUser } from './connection.ts';
 import { brokenWords, dialWords } from './dial-words.ts';
 import { type HttpResponse, HttpResponseReader } from './http-response.ts';
 import { joinHostPort, resolvePort } from './probe-target.ts';
@@ -15,9 +14,6 @@ const MAX_REDIRECTS = 10;
 const OURS = ['host', 'content-length', 'transfer-encoding', 'trailer'];
 /** Before why a response that has begun is none. */
 const BROKEN = 'net/http: HTTP/1.x transport connection broken: ';
-/** What arrives is read at once, so that one buffer does for all. */
-const ARRIVED = Buffer.allocUnsafeSlow(16 * 1024);
-const UNVERIFIED = { rejectUnauthorized: false, checkServerIdentity: () => undefined };
 
 type FailureCause = 'timedOut' | 'lost' | 'refused' | 'other';
 
@@ -140,8 +136,6 @@ function getOnce(
 ): Promise<Result> {
   if (unsendable) return Promise.resolve(failure(where + unsendable));
   return new Promise((resolve) => {
-    const onread = { buffer: ARRIVED, callback: (length: number) => onText(ARRIVED.toString('latin1', 0, length)) };
-    const socket = secure ? connectTls({ host, port, ...UNVERIFIED }) : connect({ host, port, onread });
     const reader = new HttpResponseReader();
     let isConnected = false;
     let local = '';
@@ -149,7 +143,7 @@ function getOnce(
     const finish = (result: Result): void => {
       timer?.cancel();
       ignoreAbort();
-      socket.destroy();
+      connection.close();
       resolve(result);
     };
     const onTimeout = (): void => {
@@ -162,11 +156,6 @@ function getOnce(
     const broken = (words: string, cause: FailureCause): void => {
       if (reader.hasHead) finish({ kind: 'body', words });
       else finish(failure(`${where}${reader.hasBegun ? BROKEN : ''}${words}`, cause));
-    };
-    const onError = (error: Error): void => {
-      const errno = errnoOf(error);
-      if (isConnected) broken(readWords(error, local, address), errno === 'ECONNRESET' ? 'lost' : 'other');
-      else finish(failure(where + dialWords(error, host, address), errno === 'ECONNREFUSED' ? 'refused' : 'other'));
     };
     /**
      * @param read what there is of the response
@@ -182,24 +171,25 @@ function getOnce(
         broken(messageOf(error), cause);
       }
     };
-
-    const onText = (arrived: string): boolean => {
-      advance(() => reader.read(arrived), 'other');
-      return true;
+    const user: ConnectionUser = {
+      connected: () => {
+        isConnected = true;
+        // Asked now: a broken connection no longer knows it.
+        local = joinHostPort(connection.local.host ?? '', connection.local.port ?? 0);
+        connection.write(text);
+      },
+      received: (arrived) => advance(() => reader.read(arrived), 'other'),
+      ended: () => advance(() => reader.end(), 'lost'),
+      failed: (error) => {
+        const errno = errnoOf(error);
+        if (isConnected) broken(readWords(error, local, address), errno === 'ECONNRESET' ? 'lost' : 'other');
+        else finish(failure(where + dialWords(error, host, address), errno === 'ECONNREFUSED' ? 'refused' : 'other'));
+      },
     };
 
     const timer = timeoutMs === undefined ? undefined : clock.setTimer(Math.max(0, timeoutMs), onTimeout);
     const ignoreAbort = onAbort(signal, () => finish(failure('aborted')));
-    socket.on('connect', () => {
-      isConnected = true;
-      // Asked now: a broken socket no longer knows it.
-      local = joinHostPort(socket.localAddress ?? '', socket.localPort ?? 0);
-      socket.write(text);
-    });
-    // Stays attached: a reset that arrives after the end must not become an uncaught error.
-    socket.on('error', onError);
-    if (secure) socket.on('data', (bytes: Buffer) => onText(bytes.toString('latin1')));
-    socket.on('end', () => advance(() => reader.end(), 'lost'));
+    const connection = secure ? Connection.openSecure(host, port, user) : Connection.open(host, port, user);
   });
 }
 

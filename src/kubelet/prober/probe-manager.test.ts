@@ -205,6 +205,7 @@ describe('ProbeManager', () => {
     const results = manager.records('u')[0]!.results;
     expect(results).toHaveLength(20);
     expect(results[0]).toEqual({ at: EPOCH + 50_000, latencyMs: 0, outcome: 'success', output: 'fine' });
+    expect(results.map(({ at }) => (EPOCH + 50_000 - at) / 1000)).toEqual(Array.from({ length: 20 }, (_, i) => i));
   });
 
   it('tries up to three times when the prober itself fails, tells it in the words of 1.36, and counts it for nothing', async () => {

@@ -39,7 +39,9 @@ export function nextProbeState(
   if (result === 'unknown' || state.resting) return state;
   if (result === state.verdict) {
     const upheld = state.against === undefined ? state.consecutive + 1 : 1;
-    return { ...state, consecutive: result === 'failure' ? upheld : 0, against: undefined };
+    const consecutive = result === 'failure' ? upheld : 0;
+    const isSame = state.consecutive === consecutive && state.against === undefined;
+    return isSame ? state : { ...state, consecutive, against: undefined };
   }
   const consecutive = state.against === result ? state.consecutive + 1 : 1;
   const needed = result === 'success' ? thresholds.successThreshold : thresholds.failureThreshold;

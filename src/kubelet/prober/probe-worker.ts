@@ -43,7 +43,9 @@ export class ProbeWorker {
   private readonly target: () => ProbeTarget;
   private readonly onVerdict: (verdict: ProbeVerdict) => void;
   private state: ProbeState;
-  private results: ProbeResult[] = [];
+  /** Each takes the place of the oldest. */
+  private readonly results: ProbeResult[] = [];
+  private newest = -1;
   private begun = false;
   private origin = 0;
   private startedAt = 0;
@@ -81,7 +83,7 @@ export class ProbeWorker {
     return this.state.verdict;
   }
 
-  /** Newest first. */
+  /** What is known of it by now. */
   get record(): ProbeRecord {
     const { clock } = this.deps;
     return {
@@ -92,7 +94,7 @@ export class ProbeWorker {
       verdict: this.state.verdict,
       consecutive: this.state.consecutive,
       nextAt: this.nextDue === undefined ? undefined : clock.now() + Math.max(0, this.nextDue - clock.monotonic()),
-      results: this.results,
+      results: this.newestFirst(),
     };
   }
 
@@ -142,13 +144,15 @@ export class ProbeWorker {
       const at = clock.now();
       const begun = clock.monotonic();
       const endLag = lag.begin();
+      const { pod, podIP } = this.target();
       const attempt = await prober({
         probe: this.probe,
         container: this.container,
         containerId: this.containerId,
         timeoutMs: this.settings.timeoutMs,
         signal: this.stopped.signal,
-        ...this.target(),
+        pod,
+        podIP,
       });
       const lagMs = endLag();
       if (this.stopped.signal.aborted) return;
@@ -176,7 +180,8 @@ export class ProbeWorker {
   }
 
   private take(attempt: Attempt, result: ProbeResult): void {
-    this.results = [result, ...this.results.slice(0, KEPT_RESULTS - 1)];
+    this.newest = (this.newest + 1) % KEPT_RESULTS;
+    this.results[this.newest] = result;
     this.announce(attempt, result);
     const before = this.state;
     const counted = result.outcome === 'warning' ? 'success' : result.outcome;
@@ -187,6 +192,11 @@ export class ProbeWorker {
       this.schedule(nextCheckAt(this.origin, this.settings.periodMs, this.lastDue, now), now);
     }
     if (this.state.verdict !== before.verdict) this.onVerdict(this.state.verdict);
+  }
+
+  private newestFirst(): ProbeResult[] {
+    const { results, newest } = this;
+    return [...results.slice(0, newest + 1).reverse(), ...results.slice(newest + 1).reverse()];
   }
 
   /** Of the many checks, a trace holds the first and those that decided something. */

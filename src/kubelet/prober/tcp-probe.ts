@@ -1,9 +1,9 @@
-import { connect } from 'node:net';
 import type { TCPSocketAction } from '../../api/generated/types.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { errnoOf } from '../../lib/errors.ts';
 import { onAbort } from '../../lib/on-abort.ts';
 import type { Attempt, AttemptInput } from './attempt.ts';
+import { Connection } from './connection.ts';
 import { dialWords } from './dial-words.ts';
 import { joinHostPort, resolvePort } from './probe-target.ts';
 
@@ -13,22 +13,24 @@ export function tcpProbe(action: TCPSocketAction, input: AttemptInput, clock: Cl
   const port = resolvePort(action.port, input.container);
   const address = joinHostPort(host, port);
   return new Promise((resolve) => {
-    const socket = connect({ host, port });
     const finish = (attempt: Attempt): void => {
       timer.cancel();
       ignoreAbort();
-      socket.resetAndDestroy();
+      connection.reset();
       resolve(attempt);
     };
-    const ignoreAbort = onAbort(input.signal, () => finish({ outcome: 'error', output: 'aborted' }));
     const timer = clock.setTimer(input.timeoutMs, () =>
       finish({ outcome: 'failure', output: `dial tcp ${address}: i/o timeout`, ownTime: true }),
     );
-    socket.once('connect', () => finish({ outcome: 'success', output: '' }));
-    // Stays attached: a reset that arrives after the end must not become an uncaught error.
-    socket.on('error', (error) => {
-      const refused = errnoOf(error) === 'ECONNREFUSED';
-      finish({ outcome: 'failure', output: dialWords(error, host, address), refused });
+    const ignoreAbort = onAbort(input.signal, () => finish({ outcome: 'error', output: 'aborted' }));
+    const connection = Connection.open(host, port, {
+      connected: () => finish({ outcome: 'success', output: '' }),
+      received: () => {},
+      ended: () => {},
+      failed: (error) => {
+        const refused = errnoOf(error) === 'ECONNREFUSED';
+        finish({ outcome: 'failure', output: dialWords(error, host, address), refused });
+      },
     });
   });
 }
