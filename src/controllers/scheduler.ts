@@ -105,6 +105,8 @@ export class Scheduler {
     const { name, namespace, uid } = pod.metadata;
     const binding: Binding = { metadata: { name, namespace, uid }, target: { kind: 'Node', name: node } };
     await this.options.client.create(POD_BINDINGS, binding, { subresource: 'binding' });
+    // The kubelet comes first.
+    await this.options.clock.turn();
     await this.record(pod, 'Normal', 'Scheduled', `Successfully assigned ${namespace}/${name} to ${node}`, 'Binding');
   }
 

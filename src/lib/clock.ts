@@ -17,6 +17,11 @@ export interface Clock {
   monotonic(): number;
   /** Resolves after `ms` milliseconds; rejects with the signal's reason (an AbortError) when aborted first. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
+  /**
+   * Resolves in the next turn of the event loop, when all that is due now has been done and what it sends is on its way. For work that
+   * nobody waits for.
+   */
+  turn(): Promise<void>;
   /** Calls `callback` once, `ms` milliseconds from now. A timer keeps the process alive. */
   setTimer(ms: number, callback: () => void): Timer;
 }
@@ -36,6 +41,10 @@ export class SystemClock implements Clock {
 
   async sleep(ms: number, signal?: AbortSignal): Promise<void> {
     await delay(Math.min(ms, MAX_TIMEOUT_MS), undefined, signal ? { signal } : {});
+  }
+
+  turn(): Promise<void> {
+    return new Promise((resolve) => setImmediate(resolve));
   }
 
   setTimer(ms: number, callback: () => void): Timer {

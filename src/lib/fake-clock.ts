@@ -27,6 +27,8 @@ export class FakeClock implements Clock {
     return this.elapsed;
   }
 
+  async turn(): Promise<void> {}
+
   setTimer(ms: number, callback: () => void): Timer {
     const entry: Pending = { at: this.elapsed + Math.max(0, ms), seq: this.seq++, callback };
     this.pending.push(entry);

@@ -42,6 +42,8 @@ export class SimClock implements Clock {
     };
   }
 
+  async turn(): Promise<void> {}
+
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
     return sleepOn(this, ms, signal);
   }

@@ -34,6 +34,7 @@ export class SimProcess {
     this.clock = {
       now: () => clock.now(),
       monotonic: () => clock.monotonic(),
+      turn: () => clock.turn(),
       setTimer,
       sleep: (ms, signal) => sleepOn({ setTimer }, ms, signal),
     };

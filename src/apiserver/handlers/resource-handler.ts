@@ -98,6 +98,8 @@ export class ResourceHandler {
         if (definition.resource.namespaced && !namespace) throw methodNotAllowed();
         const [body, request] = await this.writing(exchange, 'CreateOptions');
         const version = this.requests.create(definition, namespace, body, request);
+        // What others make of it, a pod's start above all, comes before the answer.
+        await this.clock.turn();
         return this.sendObject(exchange, 201, definition, version, representation);
       }
       case 'deletecollection': {

@@ -171,12 +171,12 @@ export class ApiEventRecorder implements EventRecorder {
   private write(call: () => Promise<unknown>): void {
     if (this.queue.length >= MAX_QUEUED) return;
     this.queue.push(call);
-    this.writing ??= this.drain().finally(() => {
-      this.writing = undefined;
-    });
+    this.writing ??= this.drain();
   }
 
   private async drain(): Promise<void> {
+    // What the event tells of comes first.
+    await this.clock.turn();
     for (let call = this.queue.shift(); call; call = this.queue.shift()) {
       try {
         await call();
@@ -184,6 +184,8 @@ export class ApiEventRecorder implements EventRecorder {
         this.logger.debug({ error: messageOf(error) }, 'event not written');
       }
     }
+    // In the same step in which nothing was left: what comes from now on begins anew.
+    this.writing = undefined;
   }
 }
 

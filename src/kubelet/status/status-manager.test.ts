@@ -23,9 +23,9 @@ async function setUp() {
     spec: { containers: [], nodeName: 'node' },
     status: { phase: 'Pending' },
   } as Pod);
-  const phases = () =>
-    client.writes.filter((w) => w.subresource === 'status').map((w) => (w.object as Pod).status?.phase);
-  return { clock, client, manager, pod, acknowledged, phases };
+  const written = () => client.writes.filter((w) => w.subresource === 'status').map((w) => (w.object as Pod).status);
+  const phases = () => written().map((status) => status?.phase);
+  return { clock, client, manager, pod, acknowledged, written, phases };
 }
 
 describe('StatusManager', () => {
@@ -46,6 +46,14 @@ describe('StatusManager', () => {
     t.manager.set(t.pod, { phase: 'Succeeded' });
     await t.clock.advance(0);
     expect(t.phases()).toEqual(['Running', 'Succeeded']);
+  });
+
+  it('of a pod that starts, of several that come before the first is written, each', async () => {
+    const t = await setUp();
+    for (const message of ['first', 'between', 'last']) t.manager.set(t.pod, { phase: 'Pending', message });
+    expect(t.written()).toEqual([]);
+    await t.clock.advance(0);
+    expect(t.written().map((status) => status?.message)).toEqual(['first', 'between', 'last']);
   });
 
   it('tries again until it is done', async () => {

@@ -20,6 +20,8 @@ interface Entry {
   /** The object shall go, once `wanted` is there. */
   deleting: boolean;
   writing: boolean;
+  /** While writing has yet to begin: what was set, oldest first. Each is told, however soon the next one came. */
+  due: PodStatus[] | undefined;
   /** Of the object as our last write left it. */
   version: bigint;
 }
@@ -72,6 +74,7 @@ export class StatusManager {
     const entry = this.entryOf(pod);
     if (sameStatus(entry.wanted, status)) return;
     entry.wanted = status;
+    entry.due?.push(status);
     this.write(entry);
   }
 
@@ -111,6 +114,7 @@ export class StatusManager {
         acknowledged: status,
         deleting: false,
         writing: false,
+        due: undefined,
         version: versionOf(pod),
       };
       this.entries.set(uid, entry);
@@ -121,17 +125,24 @@ export class StatusManager {
   private write(entry: Entry): void {
     if (entry.writing) return;
     entry.writing = true;
+    entry.due = [entry.wanted];
     void this.writeAll(entry);
   }
 
   /** Until the API server holds what is wanted. */
   private async writeAll(entry: Entry): Promise<void> {
     let retryMs = FIRST_RETRY_MS;
+    // What is done to a pod that starts comes first.
+    if (entry.wanted.phase === 'Pending') await this.clock.turn();
+    const due = entry.due ?? [];
+    entry.due = undefined;
     while (this.entries.get(entry.podUID) === entry) {
-      const patch = statusPatch(entry.acknowledged, entry.wanted);
+      const wanted = due.shift() ?? entry.wanted;
+      const patch = statusPatch(entry.acknowledged, wanted);
+      if (!patch && due.length > 0) continue;
       if (!patch && !entry.deleting) break;
       try {
-        await (patch ? this.patch(entry, patch) : this.deleteObject(entry));
+        await (patch ? this.patch(entry, wanted, patch) : this.deleteObject(entry));
         retryMs = FIRST_RETRY_MS;
       } catch (error) {
         if (hasReason(error, 'NotFound') || (hasReason(error, 'Conflict') && (await this.isReplaced(entry)))) {
@@ -164,8 +175,8 @@ export class StatusManager {
     }
   }
 
-  private async patch(entry: Entry, patch: Record<string, unknown>): Promise<void> {
-    const { namespace, name, podUID, wanted } = entry;
+  private async patch(entry: Entry, wanted: PodStatus, patch: Record<string, unknown>): Promise<void> {
+    const { namespace, name, podUID } = entry;
     const body = { metadata: { uid: podUID }, status: patch };
     const since = this.clock.monotonic();
     const outcome = outcomeOf(wanted);
