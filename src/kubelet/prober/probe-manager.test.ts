@@ -95,7 +95,7 @@ describe('ProbeManager', () => {
     const pod = podWith({ readinessProbe: { tcpSocket: { port: 80 }, periodSeconds: 1 } });
     manager.syncPod(pod, observed(running('a', EPOCH)), false);
     await clock.advance(2500);
-    expect(times()).toEqual([0, 5, 15, 35, 75, 1000, 2000]);
+    expect(times()).toEqual([0, 2, 6, 14, 30, 62, 1000, 2000]);
     expect(events).toEqual([]);
     expect(verdicts).toEqual(['u c0 readiness success']);
     expect(manager.records('u')[0]!.results).toHaveLength(3);

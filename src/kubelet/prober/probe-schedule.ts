@@ -45,7 +45,7 @@ const ROUNDING = 1e-6;
  * period, mostly misses that; we, who come at once, would take it for a failure. So a refused connection then counts for nothing.
  */
 export const STARTING_MS = 1000;
-const FIRST_RETRY_MS = 5;
+const FIRST_RETRY_MS = 2;
 const LAST_RETRY_MS = 80;
 
 /**

@@ -128,14 +128,20 @@ export class ProbeWorker {
 
   /** @param due the instant of the grid that this check is for */
   private lookAt(at: number, now: number, due: number): void {
-    this.nextDue = at;
-    this.timer = this.deps.clock.setTimer(Math.max(0, at - now), () => {
+    const look = (): void => {
       this.lastDue = due;
       this.nextDue = undefined;
       this.check().catch((error: unknown) => {
         this.deps.logger.error({ error, container: this.container.name, probe: this.type }, 'probe worker failed');
       });
-    });
+    };
+    // No timer is shorter than a millisecond.
+    if (at <= now) {
+      look();
+    } else {
+      this.nextDue = at;
+      this.timer = this.deps.clock.setTimer(at - now, look);
+    }
   }
 
   private async check(): Promise<void> {
