@@ -131,9 +131,11 @@ export interface ContainerConfigFactory {
     readonly restartCount: number;
     readonly imageRef: string;
     readonly volumes: MountedVolumes;
-    /** The pod's addresses (status.podIPs), or the node's with hostNetwork. */
-    readonly podIPs: readonly string[];
+    /** The pod's addresses (status.podIPs), or the node's with hostNetwork; undefined when they are not known yet and nobody reads them. */
+    readonly podIPs: readonly string[] | undefined;
   }): Promise<Outcome<ContainerConfig>>;
+  /** Puts the addresses into the pod's hosts file, for a container whose config was made before they were known. Throws. */
+  writeHosts(pod: Pod, podIPs: readonly string[]): void;
   /** The environment that the container's config would have now; undefined when it could have no config now. */
   environment(input: {
     readonly pod: Pod;

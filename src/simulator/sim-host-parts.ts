@@ -82,7 +82,7 @@ export function simHostParts(options: {
       async containerConfig({ pod, container, restartCount, imageRef, podIPs }) {
         const { memoryCapacityBytes } = settings;
         try {
-          const env = (await environment({ pod, container, podIPs }))!;
+          const env = (await environment({ pod, container, podIPs: podIPs ?? [] }))!;
           const given = { pod, container, restartCount, imageRef, env, mounts: [], memoryCapacityBytes };
           return { ok: true, value: generateContainerConfig(given) };
         } catch (error) {
@@ -90,6 +90,8 @@ export function simHostParts(options: {
           return { ok: false, reason: 'CreateContainerConfigError', message: messageOf(error) };
         }
       },
+      // Hosts files are nothing that the simulator looks at.
+      writeHosts() {},
       environment: (input) => environment(input).catch(() => undefined),
     },
     gc: {

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Container, Pod, VolumeMount } from '../../api/generated/types.ts';
 import type { ContainerConfig, Mount, PodSandboxConfig } from '../../cri/generated/cri.ts';
@@ -22,7 +22,7 @@ import { type LinkedServices, serviceEnvironment } from './service-env.ts';
 const ETC_HOSTS = '/etc/hosts';
 
 type ContainerInput = Parameters<ContainerConfigFactory['containerConfig']>[0];
-type EnvironmentInput = Parameters<ContainerConfigFactory['environment']>[0];
+type EnvironmentInput = Pick<ContainerInput, 'pod' | 'container' | 'podIPs'>;
 
 /**
  * Makes the configs that the runtime is given, and the files that they name: logs' directories, hosts file, termination message. The
@@ -91,7 +91,16 @@ export class PodConfigFactory implements ContainerConfigFactory {
     }
   }
 
-  private async resolve({ pod, container, podIPs }: EnvironmentInput): Promise<ReadonlyMap<string, string>> {
+  writeHosts(pod: Pod, podIPs: readonly string[]): void {
+    const nodeHosts = pod.spec?.hostNetwork ? readFileSync(ETC_HOSTS, 'utf8') : '';
+    const file = this.hostsFile(pod);
+    mkdirSync(dirname(file), { recursive: true, mode: 0o750 });
+    const text = hostsFile(pod, podIPs, nodeHosts);
+    // In place, since the containers that run have this very file mounted; and not without need, since they may be reading it.
+    if (readIfThere(file) !== text) writeFileSync(file, text, { mode: 0o644 });
+  }
+
+  private async resolve({ pod, container, podIPs = [] }: EnvironmentInput): Promise<ReadonlyMap<string, string>> {
     const { objects, capacity } = this;
     const { nodeName, hostIP } = this.settings;
     const serviceEnv = serviceEnvironment(await this.services(pod));
@@ -105,8 +114,10 @@ export class PodConfigFactory implements ContainerConfigFactory {
       mounts.push(await this.volumeMount(pod, container, mount, index, input.volumes, env));
     }
     const taken = new Set(mounts.map((mount) => mount.containerPath));
-    if ((podIPs.length > 0 || pod.spec?.hostNetwork) && !taken.has(ETC_HOSTS)) {
-      mounts.push(fileMount(ETC_HOSTS, this.writeHostsFile(pod, podIPs)));
+    if (podIPs?.length !== 0 && !taken.has(ETC_HOSTS)) {
+      const file = this.hostsFile(pod);
+      if (podIPs || !existsSync(file)) this.writeHosts(pod, podIPs ?? []);
+      mounts.push(fileMount(ETC_HOSTS, file));
     }
     const messagePath = container.terminationMessagePath ?? '';
     if (messagePath !== '') {
@@ -145,14 +156,8 @@ export class PodConfigFactory implements ContainerConfigFactory {
     return volumeMount(mount, target, volume.readOnly);
   }
 
-  private writeHostsFile(pod: Pod, podIPs: readonly string[]): string {
-    const file = etcHostsFile(this.settings.podsDir, pod.metadata.uid ?? '');
-    const nodeHosts = pod.spec?.hostNetwork ? readFileSync(ETC_HOSTS, 'utf8') : '';
-    mkdirSync(dirname(file), { recursive: true, mode: 0o750 });
-    const text = hostsFile(pod, podIPs, nodeHosts);
-    // In place, since the containers that run have this very file mounted; and not without need, since they may be reading it.
-    if (readIfThere(file) !== text) writeFileSync(file, text, { mode: 0o644 });
-    return file;
+  private hostsFile(pod: Pod): string {
+    return etcHostsFile(this.settings.podsDir, pod.metadata.uid ?? '');
   }
 
   private makeMessageFile(pod: Pod, container: Container, restartCount: number): string {

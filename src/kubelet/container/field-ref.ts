@@ -1,4 +1,4 @@
-import type { Pod } from '../../api/generated/types.ts';
+import type { Container, Pod } from '../../api/generated/types.ts';
 
 /** What fields of the pod's status hold by the time a container is made. */
 export interface FieldContext {
@@ -40,6 +40,11 @@ export function fieldValue(pod: Pod, fieldPath: string, context: FieldContext): 
     default:
       throw new Error(`unsupported fieldPath: ${fieldPath}`);
   }
+}
+
+/** Whether what the container's environment is made of has the pod's addresses in it. */
+export function readsPodIPs({ env = [] }: Container): boolean {
+  return env.some(({ valueFrom }) => /^status\.podIPs?$/.test(valueFrom?.fieldRef?.fieldPath ?? ''));
 }
 
 /** `key="value"` a line, sorted, values quoted as Go does. */

@@ -121,16 +121,40 @@ describe('Pleg', () => {
     const about = { name: 'a', sandboxId: t.sandbox, restartCount: 3, hash: '', image: 'x', imageRef: 'x' };
     t.pleg.containerCreated('u', { id, ...about });
     const asked = vi.spyOn(t.fake.runtime, 'containerStatus');
-    await t.pleg.whileStarting(id, async () => {
-      await t.fake.runtime.startContainer(id);
-      t.fake.exit(id, 4);
-      await t.clock.advance(0);
-      expect(t.states()).toEqual(['a exited 4 Error']);
-    });
+    await t.pleg.whileStarting(
+      id,
+      async () => {
+        await t.fake.runtime.startContainer(id);
+        t.fake.exit(id, 4);
+        await t.clock.advance(0);
+        expect(t.states()).toEqual(['a exited 4 Error']);
+      },
+      false,
+    );
     expect([asked.mock.calls.length, t.pleg.isSettled('u')]).toEqual([0, false]);
     await t.pleg.containerStarted(id);
     expect([asked.mock.calls.length, t.pleg.isSettled('u')]).toEqual([1, true]);
     expect(t.states()).toEqual(['a exited 4 Error']);
+  });
+
+  it('that a container runs is told at once, if it is awaited: its status was asked for before', async () => {
+    const t = await setUp();
+    await t.start();
+    const id = await t.create('a');
+    const about = { name: 'a', sandboxId: t.sandbox, restartCount: 3, hash: '', image: 'as written', imageRef: 'x' };
+    t.pleg.containerCreated('u', { id, ...about });
+    const start = async () => {
+      await t.clock.advance(1);
+      await t.fake.runtime.startContainer(id);
+    };
+    await t.pleg.whileStarting(id, start, true);
+    const told = t.pleg.containerStarted(id);
+    const seen = () => t.pleg.status({ podUID: 'u', namespace: 'n', name: 'p' }).containers[0];
+    expect(t.pleg.isSettled('u')).toBe(true);
+    expect(seen()).toMatchObject({ state: 'running', startedAt: t.clock.now() });
+    expect(seen()?.image).not.toBe('as written');
+    await told;
+    expect(seen()?.state).toBe('running');
   });
 
   it('knows an out-of-memory kill, whichever is told first', async () => {

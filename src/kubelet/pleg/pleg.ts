@@ -40,6 +40,8 @@ interface ContainerEntry {
   answer: cri.ContainerStatus | undefined;
   /** Everything that a status shows is known. */
   settled: boolean;
+  /** So is everything but when it started. */
+  described: boolean;
   seq: number;
 }
 
@@ -190,16 +192,33 @@ export class Pleg {
       message: '',
       logPath: '',
     };
-    this.put({ podUID, status, answer: undefined, settled: true, seq: 0 });
+    this.put({ podUID, status, answer: undefined, settled: true, described: false, seq: 0 });
   }
 
-  /** Runs `call`, which starts a container: until it returns, events about that are no news. */
-  async whileStarting<T>(id: string, call: () => Promise<T>): Promise<T> {
+  /**
+   * Runs `call`, which starts a container: until it returns, events about that are no news.
+   * @param isAwaited that it runs is told as soon as it does: what else its status shows is asked for meanwhile
+   */
+  async whileStarting<T>(id: string, call: () => Promise<T>, isAwaited: boolean): Promise<T> {
     this.starting.add(id);
     try {
-      return await call();
+      const started = call();
+      if (isAwaited) void this.describe(id);
+      return await started;
     } finally {
       this.starting.delete(id);
+    }
+  }
+
+  /** Of a container that does not run yet: what its status will show. */
+  private async describe(id: string): Promise<void> {
+    try {
+      const answer = await this.runtime.containerStatus(id);
+      const entry = this.containers.get(id);
+      if (entry?.status.state !== 'created' || containerState(answer.state) !== 'created') return;
+      this.put({ ...entry, status: containerFromCri(answer, entry.status.sandboxId), described: true });
+    } catch (error) {
+      this.logger.debug({ container: id, error: messageOf(error) }, 'container not described');
     }
   }
 
@@ -210,7 +229,7 @@ export class Pleg {
       this.put({
         ...entry,
         status: { ...entry.status, state: 'running', startedAt: this.clock.now() },
-        settled: false,
+        settled: entry.described,
       });
     }
     await this.refresh(id);
@@ -412,7 +431,7 @@ export class Pleg {
     }
     // It may have been removed meanwhile.
     if (!isNew && !this.containers.has(status.id)) return;
-    this.put({ podUID, status: { ...status, message }, answer, settled: true, seq: 0 });
+    this.put({ podUID, status: { ...status, message }, answer, settled: true, described: true, seq: 0 });
   }
 
   private put(entry: ContainerEntry): void {

@@ -1,4 +1,5 @@
 import type { Container, Pod } from '../../api/generated/types.ts';
+import { isSidecar } from '../../api/pod-resources.ts';
 import { CriError } from '../../cri/cri-error.ts';
 import type { ContainerConfig, PodSandboxConfig } from '../../cri/generated/cri.ts';
 import { isAbort, messageOf } from '../../lib/errors.ts';
@@ -6,8 +7,8 @@ import { containerHash } from '../container-hash.ts';
 import { HookError } from '../hooks/hook-runner.ts';
 import type { KubeletParts } from '../kubelet-parts.ts';
 import { OWNER_LABEL } from '../pleg/pleg.ts';
-import type { MountedVolumes, WaitingReason } from '../ports.ts';
-import { ANNOTATIONS, type SandboxRuntimeStatus } from '../runtime-status.ts';
+import type { ContainerConfigFactory, Outcome, WaitingReason } from '../ports.ts';
+import { ANNOTATIONS } from '../runtime-status.ts';
 
 /** A container could not be brought up: what its status shows, and what the event of it, if any is due, has said already. */
 export class ContainerFailure extends Error {
@@ -19,6 +20,8 @@ export class ContainerFailure extends Error {
     this.reason = reason;
   }
 }
+
+type ConfigInput = Parameters<ContainerConfigFactory['containerConfig']>[0];
 
 /** Upstream's minimumGracePeriodInSeconds: nobody is killed without a chance. */
 const MIN_GRACE_SECONDS = 2;
@@ -46,21 +49,26 @@ export class ContainerOperations {
     return { ...config, labels: { ...config.labels, [OWNER_LABEL]: this.parts.owner } };
   }
 
-  /** @returns the new container's id. @throws ContainerFailure */
-  async create(input: {
-    readonly pod: Pod;
-    readonly container: Container;
-    readonly restartCount: number;
-    readonly imageRef: string;
-    readonly volumes: MountedVolumes;
-    readonly sandbox: SandboxRuntimeStatus;
-    readonly sandboxConfig: PodSandboxConfig;
-    readonly podIPs: readonly string[];
-  }): Promise<string> {
-    const { pod, container, restartCount, imageRef, sandbox } = input;
+  /** The config of a container, and the files that it names. */
+  config(input: ConfigInput): Promise<Outcome<ContainerConfig>> {
     const { traces, configs } = this.parts;
+    const { pod, container, restartCount } = input;
     const subject = { podUID: pod.metadata.uid ?? '', container: container.name, restartCount };
-    const made = await traces.measure(subject, 'container config', () => configs.containerConfig(input));
+    return traces.measure(subject, 'container config', () => configs.containerConfig(input));
+  }
+
+  /**
+   * @param early its config, if it was made ahead: it is used unless the environment would be another one by now
+   * @returns the new container's id. @throws ContainerFailure
+   */
+  async create(
+    input: ConfigInput,
+    sandbox: { readonly id: string; readonly config: PodSandboxConfig },
+    early: Outcome<ContainerConfig> | undefined,
+  ): Promise<string> {
+    const { pod, container, restartCount, imageRef } = input;
+    const isFit = early?.ok && (await this.environment(input)) === textOf(early.value);
+    const made = isFit ? early : await this.config(input);
     if (!made.ok) throw this.failed(pod, container, made.reason, made.message);
     const hash = containerHash(container);
     const config: ContainerConfig = {
@@ -73,7 +81,7 @@ export class ContainerOperations {
     };
     let id: string;
     try {
-      id = await this.parts.runtime.createContainer(sandbox.id, config, input.sandboxConfig);
+      id = await this.parts.runtime.createContainer(sandbox.id, config, sandbox.config);
     } catch (error) {
       // Somebody removed the image behind our back.
       if (error instanceof CriError && error.code === 'NOT_FOUND') this.parts.images.forget(container.image ?? '');
@@ -81,7 +89,7 @@ export class ContainerOperations {
       void this.parts.pleg.relist();
       throw this.failed(pod, container, 'CreateContainerError', messageOf(error), error);
     }
-    this.environments.set(id, JSON.stringify(config.envs.map(({ key, value }) => [key, value])));
+    this.environments.set(id, textOf(config));
     this.parts.pleg.containerCreated(pod.metadata.uid ?? '', {
       id,
       name: container.name,
@@ -97,13 +105,24 @@ export class ContainerOperations {
 
   /**
    * Whether a container that was created ahead of its turn would be given the same environment today: Services and ConfigMaps may have
-   * come meanwhile, which is what init containers wait for. Of those that an agent before us created nobody knows; they count as fit.
+   * come meanwhile, which is what init containers wait for. Of those that an agent before us created nobody knows; they count as fit,
+   * once they have the pod's addresses.
    */
   async isFit(id: string, pod: Pod, container: Container, podIPs: readonly string[]): Promise<boolean> {
     const was = this.environments.get(id);
-    if (was === undefined) return true;
+    if (was !== undefined) return (await this.environment({ pod, container, podIPs })) === was;
+    this.parts.configs.writeHosts(pod, podIPs);
+    return true;
+  }
+
+  /** The environment that a container would be given now, as text; undefined when it could have none. */
+  private async environment({
+    pod,
+    container,
+    podIPs = [],
+  }: Omit<ConfigInput, 'volumes' | 'imageRef' | 'restartCount'>) {
     const now = await this.parts.configs.environment({ pod, container, podIPs });
-    return now !== undefined && JSON.stringify([...now]) === was;
+    return now && JSON.stringify([...now]);
   }
 
   /** Removes a container that was created and must not be started. */
@@ -123,7 +142,9 @@ export class ContainerOperations {
   ): Promise<void> {
     const { pleg, hooks, traces } = this.parts;
     try {
-      await pleg.whileStarting(id, () => this.callStart(id));
+      // Nobody waits for an init container to run, but for its end.
+      const isAwaited = !pod.spec.initContainers?.includes(container) || isSidecar(container);
+      await pleg.whileStarting(id, () => this.callStart(id), isAwaited);
       this.environments.delete(id);
     } catch (error) {
       // What is left of it says why; it counts as an instance that ended.
@@ -234,6 +255,11 @@ export class ContainerOperations {
   private event(pod: Pod, container: Container, type: 'Normal' | 'Warning', reason: string, message: string): void {
     this.parts.recorder.event(pod, type, reason, message, container.name);
   }
+}
+
+/** A config's environment as text. */
+function textOf({ envs }: ContainerConfig): string {
+  return JSON.stringify(envs.map(({ key, value }) => [key, value]));
 }
 
 function hookDetail(error: unknown): string {

@@ -7,6 +7,7 @@ import type { Timer } from '../../lib/clock.ts';
 import { assert, isAbort, messageOf } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/logger.ts';
 import type { TraceSubject } from '../../lib/pod-traces.ts';
+import { readsPodIPs } from '../container/field-ref.ts';
 import type { KubeletParts } from '../kubelet-parts.ts';
 import type { PodIdentity } from '../pleg/pleg.ts';
 import type { MountedVolumes, ProbeResult, ProbeType } from '../ports.ts';
@@ -40,6 +41,16 @@ interface Claim {
 interface Instant {
   readonly wall: number;
   readonly monotonic: number;
+}
+
+/** A sandbox that containers can be created in. */
+interface OpenSandbox {
+  readonly id: string;
+  readonly attempt: number;
+  /** Its addresses; undefined while they are not known. */
+  readonly ips: readonly string[] | undefined;
+  /** Resolves when a container may be started in it; with undefined when it came to nothing. */
+  readonly status: Promise<SandboxRuntimeStatus | undefined>;
 }
 
 /** Why a pod's life on this node ends. */
@@ -356,7 +367,7 @@ export class PodWorker {
       const sandbox = activeSandbox(this.pod, status);
       if (plan.start.length + plan.create.length > 0) {
         assert(sandbox, 'containers start in an active sandbox');
-        this.startAll(plan.start, undefined, Promise.resolve(sandbox));
+        this.startAll(plan.start, undefined, Promise.resolve(openSandbox(sandbox)));
         for (const create of plan.create) this.createEarly(create, sandbox);
       }
     }
@@ -493,9 +504,9 @@ export class PodWorker {
     wanted: NonNullable<PodActions['sandbox']>,
     kills: readonly KillContainer[],
     volumes: Promise<MountedVolumes | undefined>,
-  ): Promise<SandboxRuntimeStatus | undefined> {
+  ): Promise<OpenSandbox | undefined> {
     this.sandboxBusy = true;
-    const ready = Promise.withResolvers<SandboxRuntimeStatus | undefined>();
+    const ready = Promise.withResolvers<OpenSandbox | undefined>();
     if (wanted.changed) {
       const message = 'Pod sandbox changed, it will be killed and re-created.';
       this.parts.recorder.event(this.pod, 'Normal', 'SandboxChanged', message);
@@ -506,8 +517,10 @@ export class PodWorker {
         for (const kill of kills) this.note(kill);
         await Promise.all(kills.map((kill) => this.kill(kill, this.syncing.signal)));
         for (const id of wanted.stop) await this.stopSandbox(id);
+        // Made while the volumes are; a failure is told when it is needed.
+        void this.sandboxConfig(wanted.attempt);
         // As upstream: a pod without its volumes needs no sandbox.
-        if ((await volumes) && !this.syncing.signal.aborted) ready.resolve(await this.createSandbox(wanted.attempt));
+        if ((await volumes) && !this.syncing.signal.aborted) await this.createSandbox(wanted.attempt, ready.resolve);
       } catch (error) {
         if (!isAbort(error)) {
           this.logger.warn({ error: messageOf(error) }, 'sandbox not renewed');
@@ -521,17 +534,23 @@ export class PodWorker {
     return ready.promise;
   }
 
-  private async createSandbox(attempt: number): Promise<SandboxRuntimeStatus | undefined> {
+  /** @param open is given the sandbox as soon as containers can be created in it */
+  private async createSandbox(attempt: number, open: (sandbox: OpenSandbox) => void): Promise<void> {
     const { pod } = this;
-    const { runtime, pleg, recorder, hostPorts, traces } = this.parts;
+    const ready = Promise.withResolvers<SandboxRuntimeStatus | undefined>();
+    const { clock, configs, runtime, pleg, recorder, hostPorts, traces } = this.parts;
     try {
       const config = await this.sandboxConfig(attempt);
       const id = await runtime.runPodSandbox(config, '');
+      // Few containers need to know its address to be created: they come first.
+      open({ id, attempt, ips: undefined, status: ready.promise });
+      await clock.turn();
       const status = await pleg.refreshSandbox(this.identity, id);
+      configs.writeHosts(pod, this.ipsIn(status));
       const subject = { podUID: this.podUID, sandbox: true };
       await traces.measure(subject, 'host ports', () => hostPorts.set(pod, status));
       this.failures.delete('');
-      return status;
+      ready.resolve(status);
     } catch (error) {
       this.sandboxConfigs.delete(attempt);
       this.isSandboxSure = false;
@@ -541,8 +560,14 @@ export class PodWorker {
         recorder.event(pod, 'Warning', 'FailedCreatePodSandBox', message);
       }
       this.hold('', FIRST_RETRY_MS, MAX_RETRY_MS);
-      return undefined;
+    } finally {
+      ready.resolve(undefined);
     }
+  }
+
+  /** The pod's addresses. */
+  private ipsIn({ ips }: Pick<SandboxRuntimeStatus, 'ips'>): readonly string[] {
+    return this.pod.spec.hostNetwork ? [this.parts.settings.hostIP] : ips;
   }
 
   private sandboxConfig(attempt: number): Promise<PodSandboxConfig> {
@@ -585,7 +610,7 @@ export class PodWorker {
   private startAll(
     starts: readonly StartContainer[],
     volumes: Promise<MountedVolumes | undefined> | undefined,
-    sandbox: Promise<SandboxRuntimeStatus | undefined>,
+    sandbox: Promise<OpenSandbox | undefined>,
   ): void {
     let turn: Promise<unknown> = Promise.resolve();
     for (const start of starts) {
@@ -652,7 +677,7 @@ export class PodWorker {
     const claim = this.claim(create.name, 'preparing');
     this.run(async () => {
       try {
-        if (await this.prepare(container, create, undefined, Promise.resolve(sandbox)))
+        if (await this.prepare(container, create, undefined, Promise.resolve(openSandbox(sandbox))))
           this.waiting.delete(create.name);
       } finally {
         claim.release();
@@ -665,50 +690,54 @@ export class PodWorker {
     container: Container,
     wanted: StartContainer,
     volumesReady: Promise<MountedVolumes | undefined> | undefined,
-    sandboxReady: Promise<SandboxRuntimeStatus | undefined>,
+    sandboxOpen: Promise<OpenSandbox | undefined>,
   ): Promise<{ id: string; sandbox: SandboxRuntimeStatus } | undefined> {
     const { signal } = this.syncing;
     const { name } = container;
-    const ipsIn = (sandbox: SandboxRuntimeStatus): readonly string[] =>
-      this.pod.spec.hostNetwork ? [this.parts.settings.hostIP] : sandbox.ips;
     try {
       if (wanted.createdId !== undefined) {
-        const sandbox = await sandboxReady;
+        const sandbox = await (await sandboxOpen)?.status;
         if (!sandbox) return undefined;
-        const isFit = await this.operationsOf.isFit(wanted.createdId, this.pod, container, ipsIn(sandbox));
+        const isFit = await this.operationsOf.isFit(wanted.createdId, this.pod, container, this.ipsIn(sandbox));
         if (isFit) return { id: wanted.createdId, sandbox };
         if (signal.aborted) return undefined;
         await this.operationsOf.discard(wanted.createdId);
       }
       const volumes = await (volumesReady ?? this.volumes(name));
       if (!volumes || signal.aborted) return undefined;
+      // A sandbox takes longer than a look at the image.
+      if (volumesReady) await this.parts.clock.turn();
       const attempt = this.runtimeStatus.sandboxes[0];
       const pullConfig = attempt ? await this.sandboxConfig(attempt.attempt) : undefined;
       const { images, traces } = this.parts;
       const subject = { podUID: this.podUID, container: name, restartCount: wanted.restartCount };
       const ensureImage = () => images.ensureImage(this.pod, container, pullConfig, signal);
-      const [image, sandbox] = await Promise.all([
-        traces.measure(subject, 'image', ensureImage, container.image),
-        sandboxReady,
-      ]);
+      const image = await traces.measure(subject, 'image', ensureImage, container.image);
+      const imageRef = image.ok ? image.value.imageRef : '';
+      const input = {
+        pod: this.pod,
+        container,
+        restartCount: wanted.restartCount,
+        imageRef,
+        volumes,
+        podIPs: undefined,
+      };
+      const isEarly = volumesReady && image.ok && !readsPodIPs(container);
+      const early = isEarly ? await this.operationsOf.config(input) : undefined;
+      const sandbox = await sandboxOpen;
       if (!sandbox) return undefined;
       if (!image.ok) {
         this.waiting.set(name, { reason: image.reason, message: image.message });
         this.holdAfterPull(container, image.reason);
         return undefined;
       }
-      if (signal.aborted) return undefined;
-      const id = await this.operationsOf.create({
-        pod: this.pod,
-        container,
-        restartCount: wanted.restartCount,
-        imageRef: image.value.imageRef,
-        volumes,
-        sandbox,
-        sandboxConfig: await this.sandboxConfig(sandbox.attempt),
-        podIPs: ipsIn(sandbox),
-      });
-      return { id, sandbox };
+      const known = readsPodIPs(container) ? await sandbox.status : sandbox;
+      if (!known || signal.aborted) return undefined;
+      const podIPs = known.ips && this.ipsIn({ ips: known.ips });
+      const where = { id: sandbox.id, config: await this.sandboxConfig(sandbox.attempt) };
+      const id = await this.operationsOf.create({ ...input, podIPs }, where, early);
+      const status = await sandbox.status;
+      return status && { id, sandbox: status };
     } catch (error) {
       if (isAbort(error)) return undefined;
       if (error instanceof ContainerFailure) this.waiting.set(name, { reason: error.reason, message: error.message });
@@ -759,7 +788,7 @@ export class PodWorker {
     const container = this.containerSpec(name);
     const sandbox = this.runtimeStatus.sandboxes[0];
     if (!container || !successor || !sandbox) return;
-    await this.prepare(container, successor, undefined, Promise.resolve(sandbox));
+    await this.prepare(container, successor, undefined, Promise.resolve(openSandbox(sandbox)));
   }
 
   private note(kill: KillContainer): void {
@@ -1057,6 +1086,10 @@ export class PodWorker {
     const sandbox = activeSandbox(this.pod, status);
     if (sandbox && !this.isFrozen) this.run(() => hostPorts.set(this.pod, sandbox));
   }
+}
+
+function openSandbox(status: SandboxRuntimeStatus): OpenSandbox {
+  return { id: status.id, attempt: status.attempt, ips: status.ips, status: Promise.resolve(status) };
 }
 
 /** A promise that somebody else resolves, once. */

@@ -100,6 +100,7 @@ export class ScriptedProbes implements ProbeManager {
 /** Configs with what adoption needs, and no more. */
 const plainConfigs = (serviceEnv: ReadonlyMap<string, string>): ContainerConfigFactory => ({
   environment: async () => serviceEnv,
+  writeHosts() {},
   async sandboxConfig(pod, attempt) {
     const { name = '', namespace = '', uid = '' } = pod.metadata;
     return PodSandboxConfig.fromPartial({
