@@ -412,11 +412,11 @@ export class Pleg {
     }
   }
 
-  /** After an exit: its last words, and CRI's answer where none has been given yet. */
+  /** After an exit: its last words, and CRI's answer where none has been given since it started. */
   private async settle(id: string): Promise<void> {
     const entry = this.containers.get(id);
     if (!entry) return;
-    if (!entry.answer) return this.refresh(id);
+    if (!entry.answer || containerState(entry.answer.state) === 'created') return this.refresh(id);
     await this.take(entry.podUID, entry.status.sandboxId, entry.answer);
   }
 
