@@ -23,8 +23,9 @@ interface Crowd {
 }
 
 /**
- * Many pods at once, and what the agents use for them. Each size begins with agents that have done nothing before. None may have been
- * started; all are stopped afterwards.
+ * Many pods at once, and what the agents use for them. Each size begins with agents that have done nothing before. Of the largest crowd of
+ * all contenders the processor time is measured at the same time, with all of them there, since machines are faster at one moment than
+ * at another. None may have been started; all are stopped afterwards.
  * @param absent why further ones are not measured
  */
 export async function* crowds(
@@ -40,6 +41,7 @@ export async function* crowds(
     else seen.set(contender.name, new Map());
   }
   const largest = plan.crowds.at(-1)!;
+  const gathered: { readonly contender: Contender; readonly readyMs: number }[] = [];
   const sizes = [...new Set([0, ...plan.crowds, ...plan.growth])].sort((a, b) => a - b);
   for (const size of sizes) {
     for (const contender of contenders) {
@@ -48,11 +50,23 @@ export async function* crowds(
       const isTooMany = size > (contender.largestCrowd ?? Number.POSITIVE_INFINITY);
       if (typeof crowd === 'string' || !isAsked || isTooMany) continue;
       try {
-        crowd.set(size, await measure(contender, size, plan, ours));
+        const readyMs = await start(contender, size);
+        if (size === largest) gathered.push({ contender, readyMs });
+        else crowd.set(size, { readyMs, ...(await usage(contender, plan.settleSeconds, plan)) });
       } catch (error) {
         if (!contender.isForeign) throw error;
         seen.set(contender.name, `failed: ${(error as Error).message}`);
+        await contender.stop();
       } finally {
+        if (size !== largest) await contender.stop();
+      }
+    }
+    if (size === largest) {
+      const all = await Promise.all(gathered.map(({ contender }) => usage(contender, plan.warmSeconds, plan)));
+      const { lateness } = await probeTiming(ours, plan.windowSeconds);
+      for (const [i, { contender, readyMs }] of gathered.entries()) {
+        const crowd = seen.get(contender.name) as Map<number, Crowd>;
+        crowd.set(size, { readyMs, ...all[i]!, ...(contender === ours && { lateness }) });
         await contender.stop();
       }
     }
@@ -120,16 +134,22 @@ async function idleNodeMB(): Promise<number> {
   }
 }
 
-async function measure(contender: Contender, size: number, plan: Plan, ours: Kubelette): Promise<Crowd> {
-  const isLargest = size === plan.crowds.at(-1);
+/** Milliseconds until so many pods are Ready. */
+async function start(contender: Contender, size: number): Promise<number> {
   await contender.start();
-  const { crowd, pids } = contender;
-  if (crowd instanceof Cannot || pids instanceof Cannot) throw new Error('is asked for what it cannot do');
-  const readyMs = size === 0 ? 0 : await within(CROWD_TIMEOUT_MS, `${contender.name}: ${size} pods Ready`, crowd(size));
-  await delay(1000 * (isLargest ? plan.warmSeconds : plan.settleSeconds));
+  const { crowd } = contender;
+  if (crowd instanceof Cannot) throw new Error('is asked for what it cannot do');
+  return size === 0 ? 0 : within(CROWD_TIMEOUT_MS, `${contender.name}: ${size} pods Ready`, crowd(size));
+}
+
+/** What a contender uses, once it has run for so many seconds more. */
+async function usage(
+  { pids }: Contender,
+  afterSeconds: number,
+  plan: Plan,
+): Promise<Pick<Crowd, 'cores' | 'memoryMB'>> {
+  if (pids instanceof Cannot) throw new Error('is asked for what it cannot do');
+  await delay(1000 * afterSeconds);
   const cores = await coresUsed(pids(), plan.windowSeconds);
-  const memoryMB = residentMB(pids());
-  if (contender !== ours || !isLargest) return { readyMs, cores, memoryMB };
-  const { lateness } = await probeTiming(ours, plan.windowSeconds);
-  return { readyMs, cores, memoryMB, lateness };
+  return { cores, memoryMB: residentMB(pids()) };
 }
