@@ -63,7 +63,8 @@ async function during(
   try {
     expect(lives.violations).toEqual([]);
     // What containerd has lost track of is swept up within some tens of seconds.
-    await eventually(async () => expect(await lives.leftovers()).toEqual([]), 40_000, 500);
+    // As text, so that a first try that failed says what was left.
+    await eventually(async () => expect((await lives.leftovers()).join(', ')).toBe(''), 40_000, 500);
   } catch (error) {
     console.log(tailOfLog());
     throw error;
