@@ -18,8 +18,6 @@ interface Crowd {
   readonly readyMs: number;
   readonly memoryMB: number;
   readonly cores: number;
-  /** Of each check, ms; only of ours. */
-  readonly lateness?: readonly number[];
 }
 
 /**
@@ -41,35 +39,47 @@ export async function* crowds(
     else seen.set(contender.name, new Map());
   }
   const largest = plan.crowds.at(-1)!;
-  const gathered: { readonly contender: Contender; readonly readyMs: number }[] = [];
+  /** Of each check of ours in the largest crowd, ms. */
+  const lateness: number[] = [];
   const sizes = [...new Set([0, ...plan.crowds, ...plan.growth])].sort((a, b) => a - b);
+  /** Undefined when it failed, which is noted and ends only our own. */
+  const tried = async <T>(contender: Contender, work: Promise<T>): Promise<T | undefined> => {
+    try {
+      return await work;
+    } catch (error) {
+      if (!contender.isForeign) throw error;
+      seen.set(contender.name, `failed: ${(error as Error).message}`);
+      return undefined;
+    }
+  };
+  const measure = async (group: readonly Contender[], size: number): Promise<void> => {
+    const isLargest = size === largest;
+    const ready = new Map<Contender, number>();
+    try {
+      for (const contender of group) {
+        const readyMs = await tried(contender, start(contender, size));
+        if (readyMs !== undefined) ready.set(contender, readyMs);
+      }
+      const uses = [...ready].map(async ([contender, readyMs]) => {
+        const afterSeconds = isLargest ? plan.warmSeconds : plan.settleSeconds;
+        const used = await tried(contender, usage(contender, afterSeconds, plan));
+        const crowd = seen.get(contender.name)!;
+        if (used && typeof crowd !== 'string') crowd.set(size, { readyMs, ...used });
+      });
+      await Promise.all(uses);
+      if (isLargest) lateness.push(...(await probeTiming(ours, plan.windowSeconds)).lateness);
+    } finally {
+      for (const contender of group) await contender.stop();
+    }
+  };
   for (const size of sizes) {
-    for (const contender of contenders) {
-      const crowd = seen.get(contender.name)!;
+    const asked = contenders.filter((contender) => {
       const isAsked = contender === ours || size === 0 || plan.crowds.includes(size);
       const isTooMany = size > (contender.largestCrowd ?? Number.POSITIVE_INFINITY);
-      if (typeof crowd === 'string' || !isAsked || isTooMany) continue;
-      try {
-        const readyMs = await start(contender, size);
-        if (size === largest) gathered.push({ contender, readyMs });
-        else crowd.set(size, { readyMs, ...(await usage(contender, plan.settleSeconds, plan)) });
-      } catch (error) {
-        if (!contender.isForeign) throw error;
-        seen.set(contender.name, `failed: ${(error as Error).message}`);
-        await contender.stop();
-      } finally {
-        if (size !== largest) await contender.stop();
-      }
-    }
-    if (size === largest) {
-      const all = await Promise.all(gathered.map(({ contender }) => usage(contender, plan.warmSeconds, plan)));
-      const { lateness } = await probeTiming(ours, plan.windowSeconds);
-      for (const [i, { contender, readyMs }] of gathered.entries()) {
-        const crowd = seen.get(contender.name) as Map<number, Crowd>;
-        crowd.set(size, { readyMs, ...all[i]!, ...(contender === ours && { lateness }) });
-        await contender.stop();
-      }
-    }
+      return isAsked && !isTooMany && typeof seen.get(contender.name) !== 'string';
+    });
+    const groups = size === largest ? [asked] : asked.map((contender) => [contender]);
+    for (const group of groups) await measure(group, size);
   }
 
   const row = (what: string, unit: string, size: number, value: (crowd: Crowd) => number, but?: boolean): Row => {
@@ -99,8 +109,7 @@ export async function* crowds(
   );
 
   const mine = seen.get(ours.name) as Map<number, Crowd>;
-  const { lateness } = mine.get(largest)!;
-  yield Row.ofOurs(`lateness of a check with ${largest} pods, p99`, 'ms', quantile(lateness!, 0.99)).atMost(10);
+  yield Row.ofOurs(`lateness of a check with ${largest} pods, p99`, 'ms', quantile(lateness, 0.99)).atMost(10);
 
   // Per pod, over what the agent uses without any. A handful of pods says little, so the second size is what is compared with.
   const empty = mine.get(0)!;
