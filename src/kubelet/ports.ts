@@ -122,26 +122,28 @@ export interface VolumeManager {
   listPodUIDs(): Promise<string[]>;
 }
 
+/** What a container's environment is made of. */
+export interface EnvironmentInput {
+  readonly pod: Pod;
+  readonly container: Container;
+  /** The pod's addresses (status.podIPs), or the node's with hostNetwork; undefined when they are not known yet and nobody reads them. */
+  readonly podIPs: readonly string[] | undefined;
+}
+
+export interface ContainerConfigInput extends EnvironmentInput {
+  readonly restartCount: number;
+  readonly imageRef: string;
+  readonly volumes: MountedVolumes;
+}
+
 export interface ContainerConfigFactory {
   sandboxConfig(pod: Pod, attempt: number): Promise<PodSandboxConfig>;
   /** Everything of the container's config: command, env, mounts, resources, security context, labels, log path. */
-  containerConfig(input: {
-    readonly pod: Pod;
-    readonly container: Container;
-    readonly restartCount: number;
-    readonly imageRef: string;
-    readonly volumes: MountedVolumes;
-    /** The pod's addresses (status.podIPs), or the node's with hostNetwork; undefined when they are not known yet and nobody reads them. */
-    readonly podIPs: readonly string[] | undefined;
-  }): Promise<Outcome<ContainerConfig>>;
+  containerConfig(input: ContainerConfigInput): Promise<Outcome<ContainerConfig>>;
   /** Puts the addresses into the pod's hosts file, for a container whose config was made before they were known. Throws. */
   writeHosts(pod: Pod, podIPs: readonly string[]): void;
   /** The environment that the container's config would have now; undefined when it could have no config now. */
-  environment(input: {
-    readonly pod: Pod;
-    readonly container: Container;
-    readonly podIPs: readonly string[];
-  }): Promise<ReadonlyMap<string, string> | undefined>;
+  environment(input: EnvironmentInput): Promise<ReadonlyMap<string, string> | undefined>;
 }
 
 /** Runs lifecycle hooks. */

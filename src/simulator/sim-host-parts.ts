@@ -38,7 +38,7 @@ export function simHostParts(options: {
   const capacity = { cpuMillis: 4000, memoryBytes: settings.memoryCapacityBytes };
   /** Work on a disk takes a moment, in which anything may happen. */
   const moment = (): Promise<void> => clock.sleep(node.draw([0, 3]));
-  const environment: ContainerConfigFactory['environment'] = ({ pod, container, podIPs }) => {
+  const environment: ContainerConfigFactory['environment'] = ({ pod, container, podIPs = [] }) => {
     const fields = { nodeName: settings.nodeName, hostIP: settings.hostIP, podIPs };
     return resolveEnv(pod, container, { objects, fields, capacity, serviceEnv: new Map() });
   };
@@ -82,7 +82,7 @@ export function simHostParts(options: {
       async containerConfig({ pod, container, restartCount, imageRef, podIPs }) {
         const { memoryCapacityBytes } = settings;
         try {
-          const env = (await environment({ pod, container, podIPs: podIPs ?? [] }))!;
+          const env = (await environment({ pod, container, podIPs }))!;
           const given = { pod, container, restartCount, imageRef, env, mounts: [], memoryCapacityBytes };
           return { ok: true, value: generateContainerConfig(given) };
         } catch (error) {

@@ -5,7 +5,14 @@ import type { ContainerConfig, Mount, PodSandboxConfig } from '../../cri/generat
 import type { ImageService } from '../../cri/runtime-service.ts';
 import { errnoOf, isAbort, messageOf } from '../../lib/errors.ts';
 import { parseResolvConf, type ResolvConf } from '../../lib/resolv-conf.ts';
-import type { ContainerConfigFactory, MountedVolumes, NodeSettings, Outcome } from '../ports.ts';
+import type {
+  ContainerConfigFactory,
+  ContainerConfigInput,
+  EnvironmentInput,
+  MountedVolumes,
+  NodeSettings,
+  Outcome,
+} from '../ports.ts';
 import type { ConfigObjects } from '../volumes/config-objects.ts';
 import type { Mounter } from '../volumes/mounter.ts';
 import { etcHostsFile, subPathTarget, terminationMessageFile } from '../volumes/pod-dirs.ts';
@@ -20,9 +27,6 @@ import { needsImageUser, nonRootViolation } from './security-context.ts';
 import { type LinkedServices, serviceEnvironment } from './service-env.ts';
 
 const ETC_HOSTS = '/etc/hosts';
-
-type ContainerInput = Parameters<ContainerConfigFactory['containerConfig']>[0];
-type EnvironmentInput = Pick<ContainerInput, 'pod' | 'container' | 'podIPs'>;
 
 /**
  * Makes the configs that the runtime is given, and the files that they name: logs' directories, hosts file, termination message. The
@@ -58,7 +62,7 @@ export class PodConfigFactory implements ContainerConfigFactory {
     return config;
   }
 
-  async containerConfig(input: ContainerInput): Promise<Outcome<ContainerConfig>> {
+  async containerConfig(input: ContainerConfigInput): Promise<Outcome<ContainerConfig>> {
     const { pod, container, restartCount, imageRef } = input;
     try {
       const violation = nonRootViolation(pod, container, await this.imageUser(pod, container, imageRef));
@@ -107,7 +111,7 @@ export class PodConfigFactory implements ContainerConfigFactory {
     return resolveEnv(pod, container, { objects, fields: { nodeName, hostIP, podIPs }, capacity, serviceEnv });
   }
 
-  private async mounts(input: ContainerInput, env: ReadonlyMap<string, string>): Promise<Mount[]> {
+  private async mounts(input: ContainerConfigInput, env: ReadonlyMap<string, string>): Promise<Mount[]> {
     const { pod, container, restartCount, podIPs } = input;
     const mounts: Mount[] = [];
     for (const [index, mount] of (container.volumeMounts ?? []).entries()) {

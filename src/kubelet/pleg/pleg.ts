@@ -40,8 +40,6 @@ interface ContainerEntry {
   answer: cri.ContainerStatus | undefined;
   /** Everything that a status shows is known. */
   settled: boolean;
-  /** So is everything but when it started. */
-  described: boolean;
   seq: number;
 }
 
@@ -192,7 +190,7 @@ export class Pleg {
       message: '',
       logPath: '',
     };
-    this.put({ podUID, status, answer: undefined, settled: true, described: false, seq: 0 });
+    this.put({ podUID, status, answer: undefined, settled: true, seq: 0 });
   }
 
   /**
@@ -216,7 +214,7 @@ export class Pleg {
       const answer = await this.runtime.containerStatus(id);
       const entry = this.containers.get(id);
       if (entry?.status.state !== 'created' || containerState(answer.state) !== 'created') return;
-      this.put({ ...entry, status: containerFromCri(answer, entry.status.sandboxId), described: true });
+      await this.take(entry.podUID, entry.status.sandboxId, answer);
     } catch (error) {
       this.logger.debug({ container: id, error: messageOf(error) }, 'container not described');
     }
@@ -229,7 +227,8 @@ export class Pleg {
       this.put({
         ...entry,
         status: { ...entry.status, state: 'running', startedAt: this.clock.now() },
-        settled: entry.described,
+        // What CRI said of it before lacks but the time of its start.
+        settled: entry.answer !== undefined,
       });
     }
     await this.refresh(id);
@@ -431,7 +430,7 @@ export class Pleg {
     }
     // It may have been removed meanwhile.
     if (!isNew && !this.containers.has(status.id)) return;
-    this.put({ podUID, status: { ...status, message }, answer, settled: true, described: true, seq: 0 });
+    this.put({ podUID, status: { ...status, message }, answer, settled: true, seq: 0 });
   }
 
   private put(entry: ContainerEntry): void {

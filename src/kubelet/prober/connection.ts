@@ -26,11 +26,10 @@ const MOST_IDLE = 32;
 /** A TCP connection, or one of TLS whose peer's certificate is not looked at. */
 export class Connection {
   private readonly socket: Socket;
-  private user: ConnectionUser;
+  private user = NOBODY;
 
-  private constructor(socket: Socket, user: ConnectionUser) {
+  private constructor(socket: Socket) {
     this.socket = socket;
-    this.user = user;
     socket.on('connect', () => this.user.connected());
     socket.on('end', () => this.user.ended());
     // Stays attached: a reset that arrives after the end must not become an uncaught error.
@@ -40,7 +39,7 @@ export class Connection {
   /** Connects to a host, by address or name. */
   static open(host: string, port: number, user: ConnectionUser): Connection {
     // The look-up of a name goes on when the socket is closed, and would find it in its next use.
-    const connection = isIP(host) === 0 ? Connection.plain(user, false) : (idle.pop() ?? Connection.plain(user, true));
+    const connection = isIP(host) === 0 ? Connection.plain(false) : (idle.pop() ?? Connection.plain(true));
     connection.user = user;
     connection.socket.connect({ host, port });
     return connection;
@@ -48,17 +47,18 @@ export class Connection {
 
   /** The same with TLS on top. `connected` is told before its handshake. */
   static openSecure(host: string, port: number, user: ConnectionUser): Connection {
-    const connection = new Connection(connectTls({ host, port, ...UNVERIFIED }), user);
+    const connection = new Connection(connectTls({ host, port, ...UNVERIFIED }));
+    connection.user = user;
     connection.socket.on('data', (bytes: Buffer) => connection.user.received(bytes.toString('latin1')));
     return connection;
   }
 
-  private static plain(user: ConnectionUser, isKept: boolean): Connection {
+  private static plain(isKept: boolean): Connection {
     const callback = (length: number): boolean => {
       connection.user.received(ARRIVED.toString('latin1', 0, length));
       return true;
     };
-    const connection = new Connection(new Socket({ onread: { buffer: ARRIVED, callback } }), user);
+    const connection = new Connection(new Socket({ onread: { buffer: ARRIVED, callback } }));
     if (isKept) {
       connection.socket.on('close', () => {
         if (idle.length < MOST_IDLE) idle.push(connection);

@@ -7,7 +7,7 @@ import { containerHash } from '../container-hash.ts';
 import { HookError } from '../hooks/hook-runner.ts';
 import type { KubeletParts } from '../kubelet-parts.ts';
 import { OWNER_LABEL } from '../pleg/pleg.ts';
-import type { ContainerConfigFactory, Outcome, WaitingReason } from '../ports.ts';
+import type { ContainerConfigInput, EnvironmentInput, Outcome, WaitingReason } from '../ports.ts';
 import { ANNOTATIONS } from '../runtime-status.ts';
 
 /** A container could not be brought up: what its status shows, and what the event of it, if any is due, has said already. */
@@ -20,8 +20,6 @@ export class ContainerFailure extends Error {
     this.reason = reason;
   }
 }
-
-type ConfigInput = Parameters<ContainerConfigFactory['containerConfig']>[0];
 
 /** Upstream's minimumGracePeriodInSeconds: nobody is killed without a chance. */
 const MIN_GRACE_SECONDS = 2;
@@ -50,7 +48,7 @@ export class ContainerOperations {
   }
 
   /** The config of a container, and the files that it names. */
-  config(input: ConfigInput): Promise<Outcome<ContainerConfig>> {
+  config(input: ContainerConfigInput): Promise<Outcome<ContainerConfig>> {
     const { traces, configs } = this.parts;
     const { pod, container, restartCount } = input;
     const subject = { podUID: pod.metadata.uid ?? '', container: container.name, restartCount };
@@ -62,7 +60,7 @@ export class ContainerOperations {
    * @returns the new container's id. @throws ContainerFailure
    */
   async create(
-    input: ConfigInput,
+    input: ContainerConfigInput,
     sandbox: { readonly id: string; readonly config: PodSandboxConfig },
     early: Outcome<ContainerConfig> | undefined,
   ): Promise<string> {
@@ -116,12 +114,8 @@ export class ContainerOperations {
   }
 
   /** The environment that a container would be given now, as text; undefined when it could have none. */
-  private async environment({
-    pod,
-    container,
-    podIPs = [],
-  }: Omit<ConfigInput, 'volumes' | 'imageRef' | 'restartCount'>) {
-    const now = await this.parts.configs.environment({ pod, container, podIPs });
+  private async environment(input: EnvironmentInput): Promise<string | undefined> {
+    const now = await this.parts.configs.environment(input);
     return now && JSON.stringify([...now]);
   }
 

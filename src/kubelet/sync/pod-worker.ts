@@ -47,7 +47,7 @@ interface Instant {
 interface OpenSandbox {
   readonly id: string;
   readonly attempt: number;
-  /** Its addresses; undefined while they are not known. */
+  /** The pod's addresses in it; undefined while they are not known. */
   readonly ips: readonly string[] | undefined;
   /** Resolves when a container may be started in it; with undefined when it came to nothing. */
   readonly status: Promise<SandboxRuntimeStatus | undefined>;
@@ -367,7 +367,7 @@ export class PodWorker {
       const sandbox = activeSandbox(this.pod, status);
       if (plan.start.length + plan.create.length > 0) {
         assert(sandbox, 'containers start in an active sandbox');
-        this.startAll(plan.start, undefined, Promise.resolve(openSandbox(sandbox)));
+        this.startAll(plan.start, undefined, this.openSandbox(sandbox));
         for (const create of plan.create) this.createEarly(create, sandbox);
       }
     }
@@ -565,8 +565,13 @@ export class PodWorker {
     }
   }
 
-  /** The pod's addresses. */
-  private ipsIn({ ips }: Pick<SandboxRuntimeStatus, 'ips'>): readonly string[] {
+  /** One that is there already. */
+  private async openSandbox(status: SandboxRuntimeStatus): Promise<OpenSandbox> {
+    return { id: status.id, attempt: status.attempt, ips: this.ipsIn(status), status: Promise.resolve(status) };
+  }
+
+  /** The pod's addresses in a sandbox. */
+  private ipsIn({ ips }: SandboxRuntimeStatus): readonly string[] {
     return this.pod.spec.hostNetwork ? [this.parts.settings.hostIP] : ips;
   }
 
@@ -677,7 +682,7 @@ export class PodWorker {
     const claim = this.claim(create.name, 'preparing');
     this.run(async () => {
       try {
-        if (await this.prepare(container, create, undefined, Promise.resolve(openSandbox(sandbox))))
+        if (await this.prepare(container, create, undefined, this.openSandbox(sandbox)))
           this.waiting.delete(create.name);
       } finally {
         claim.release();
@@ -722,7 +727,8 @@ export class PodWorker {
         volumes,
         podIPs: undefined,
       };
-      const isEarly = volumesReady && image.ok && !readsPodIPs(container);
+      const needsIPs = readsPodIPs(container);
+      const isEarly = volumesReady && image.ok && !needsIPs;
       const early = isEarly ? await this.operationsOf.config(input) : undefined;
       const sandbox = await sandboxOpen;
       if (!sandbox) return undefined;
@@ -731,9 +737,9 @@ export class PodWorker {
         this.holdAfterPull(container, image.reason);
         return undefined;
       }
-      const known = readsPodIPs(container) ? await sandbox.status : sandbox;
-      if (!known || signal.aborted) return undefined;
-      const podIPs = known.ips && this.ipsIn({ ips: known.ips });
+      const known = needsIPs ? await sandbox.status : undefined;
+      if ((needsIPs && !known) || signal.aborted) return undefined;
+      const podIPs = known ? this.ipsIn(known) : sandbox.ips;
       const where = { id: sandbox.id, config: await this.sandboxConfig(sandbox.attempt) };
       const id = await this.operationsOf.create({ ...input, podIPs }, where, early);
       const status = await sandbox.status;
@@ -788,7 +794,7 @@ export class PodWorker {
     const container = this.containerSpec(name);
     const sandbox = this.runtimeStatus.sandboxes[0];
     if (!container || !successor || !sandbox) return;
-    await this.prepare(container, successor, undefined, Promise.resolve(openSandbox(sandbox)));
+    await this.prepare(container, successor, undefined, this.openSandbox(sandbox));
   }
 
   private note(kill: KillContainer): void {
@@ -1086,10 +1092,6 @@ export class PodWorker {
     const sandbox = activeSandbox(this.pod, status);
     if (sandbox && !this.isFrozen) this.run(() => hostPorts.set(this.pod, sandbox));
   }
-}
-
-function openSandbox(status: SandboxRuntimeStatus): OpenSandbox {
-  return { id: status.id, attempt: status.attempt, ips: status.ips, status: Promise.resolve(status) };
 }
 
 /** A promise that somebody else resolves, once. */
