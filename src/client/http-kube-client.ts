@@ -155,13 +155,14 @@ export class HttpKubeClient implements KubeClient {
 
   private async json<T>(call: Call): Promise<T> {
     const answer = await this.send(call);
-    if (call.onWarning) for (const text of parseWarnings(answer.headers.warning)) call.onWarning(text);
     return JSON.parse(await textOf(answer)) as T;
   }
 
   /** Resolves with a successful answer's head. @throws ApiStatusError otherwise */
   private async send(call: Call): Promise<IncomingMessage> {
     const answer = await this.exchange(call);
+    // A refusal may come with warnings that say what led to it.
+    if (call.onWarning) for (const text of parseWarnings(answer.headers.warning)) call.onWarning(text);
     const code = answer.statusCode ?? 0;
     if (code >= 200 && code < 300) return answer;
     throw errorFrom(code, await textOf(answer));

@@ -222,7 +222,7 @@ export function kubeClientCases(
       expect((await client.list(CONFIGMAPS)).metadata.resourceVersion).toBe(resourceVersion);
     });
 
-    test('warnings are told; strict refuses', async () => {
+    test('warnings are told, of what is refused, too; strict refuses', async () => {
       const warnings: string[] = [];
       const odd = { ...configMap('odd'), dta: { 'ü "quoted"': 'x' } } as ConfigMap;
       await client.create(CONFIGMAPS, odd, { onWarning: (text) => warnings.push(text) });
@@ -233,6 +233,10 @@ export function kubeClientCases(
         { fieldValidation: 'Strict' },
       );
       expect((await reject(strict)).message).toMatch(/strict decoding error: unknown field "dta"$/);
+      warnings.length = 0;
+      const invalid = { ...odd, metadata: { name: 'odd3', namespace }, data: { 'no key': 'x' } };
+      await reject(client.create(CONFIGMAPS, invalid, { onWarning: (text) => warnings.push(text) }));
+      expect(warnings).toEqual(['unknown field "dta"']);
     });
 
     test('cluster-wide objects, other groups, another version of the same resource', async () => {

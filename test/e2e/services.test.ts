@@ -13,7 +13,7 @@ const web = (more: Partial<Container> = {}): Container =>
     readinessProbe: { httpGet: { path: '/', port: 8080 }, periodSeconds: 1, failureThreshold: 1 },
     ...more,
   });
-/** The same, but fast. */
+/** Fast; told to end, it takes no new connection and ends the requests that it has. */
 const NGINX_CONF =
   'daemon off; pid /tmp/nginx.pid; error_log stderr; events {} http { access_log off; server { listen 80; location / { return 200 hello; } } }';
 const nginx: Container = {
@@ -22,7 +22,7 @@ const nginx: Container = {
   command: [
     'bash',
     '-c',
-    `echo '${NGINX_CONF}' > /tmp/nginx.conf; trap "exit 0" TERM QUIT; nginx -c /tmp/nginx.conf & wait`,
+    `echo '${NGINX_CONF}' > /tmp/nginx.conf; nginx -c /tmp/nginx.conf & trap "kill -QUIT $!" TERM; wait; wait`,
   ],
   ports: [{ name: 'http', containerPort: 80 }],
   readinessProbe: { httpGet: { path: '/', port: 'http' }, periodSeconds: 1 },
