@@ -69,6 +69,44 @@ describe.concurrent('restarts', () => {
     expect(await node.current.kubectl('get', 'pod', 'on-failure')).toMatch(/^on-failure +0\/1 +Completed +1 /m);
   });
 
+  test('RestartAllContainers: also what had ended for good begins anew; nobody is asked to end in peace', async () => {
+    const mount = { volumeMounts: [{ name: 'v', mountPath: '/v' }] };
+    const rule = { action: 'RestartAllContainers', exitCodes: { operator: 'In', values: [42] } };
+    const preStop = { exec: { command: ['touch', '/v/asked'] } };
+    await node.current.apply(
+      podManifest('all-anew', {
+        restartPolicy: 'OnFailure',
+        terminationGracePeriodSeconds: 20,
+        volumes: [{ name: 'v', emptyDir: {} }],
+        containers: [
+          sh('app', 'sleep 1; test -e /v/a && exec sleep 1000; touch /v/a; exit 42', {
+            ...mount,
+            restartPolicy: 'OnFailure',
+            restartPolicyRules: [rule],
+          }),
+          sh('done', 'echo x >> /v/runs', mount),
+          sh('deaf', 'trap : TERM; while :; do sleep 1; done', { ...mount, lifecycle: { preStop } }),
+        ],
+      }),
+    );
+    const pod = await node.current.podUntil('all-anew', (p) => {
+      const [app, , done] = p?.status?.containerStatuses ?? [];
+      return app?.restartCount === 1 && app.state?.running !== undefined && done?.state?.terminated !== undefined;
+    });
+    const message = 'The container is removed because RestartAllContainers in place';
+    const lastState = { terminated: { reason: 'RestartingAllContainers', message, exitCode: 137 } };
+    expect(pod?.status).toMatchObject({
+      phase: 'Running',
+      containerStatuses: ['app', 'deaf', 'done'].map((name) => ({ name, restartCount: 1, lastState })),
+    });
+    expect(pod?.status?.conditions?.at(-1)).toMatchObject({ type: 'AllContainersRestarting', status: 'False' });
+    expect(await node.current.kubectl('exec', 'all-anew', '-c', 'app', '--', 'sh', '-c', 'cat /v/runs; ls /v')).toBe(
+      'x\nx\na\nruns\n',
+    );
+    const events = await node.current.events('all-anew');
+    expect(events.filter((e) => e.reason === 'Killing').map((e) => e.message)).toEqual(['killing']);
+  });
+
   test('Never: one container fails, so the pod does, with its message', async () => {
     await node.current.apply(
       podManifest('never', {

@@ -46,6 +46,8 @@ function normalized(status: PodStatus): PodStatus {
   return copy;
 }
 
+const STATUS: PodRuntimeStatus = { podUID: 'UID', namespace: 'ns', name: 'p', sandboxes: [], containers: [] };
+
 /** The runtime's view, and everything else, that leads to a recorded status. */
 function derive(pod: Pod, recorded: PodStatus, previous: PodStatus, deleting: boolean): PodStatusInput {
   const containers: ContainerRuntimeStatus[] = [];
@@ -84,8 +86,9 @@ function derive(pod: Pod, recorded: PodStatus, previous: PodStatus, deleting: bo
     starting: new Set(),
     stage: isOver ? 'terminated' : deleting ? 'terminating' : 'syncing',
     deadlineExceeded: recorded.reason === 'DeadlineExceeded' || (running && condition('Ready')?.reason === 'PodFailed'),
+    restartsAll: undefined,
     hostIP: 'POD_IP',
-    now: Math.max(...(recorded.conditions ?? []).map((c) => parseTime(c.lastTransitionTime) ?? 0)),
+    now: Math.max(0, ...(recorded.conditions ?? []).map((c) => parseTime(c.lastTransitionTime) ?? 0)),
   };
 }
 
@@ -132,6 +135,63 @@ describe('generatePodStatus', () => {
     it.each(told.map((s) => [s.at, s] as const))('at %s s', (_at, { status, before, deleting }) => {
       const previous = normalized(before?.status ?? {});
       expect(generatePodStatus(derive(pod, normalized(status), previous, deleting))).toEqual(normalized(status));
+    });
+  });
+
+  describe('all containers start anew', () => {
+    const pod: Pod = {
+      metadata: { name: 'p', namespace: 'ns', uid: 'UID', generation: 1 },
+      spec: {
+        restartPolicy: 'OnFailure',
+        containers: [
+          { name: 'a', image: 'i' },
+          { name: 'done', image: 'i' },
+        ],
+      },
+    };
+    const running = {
+      name: 'a',
+      image: 'i',
+      imageID: 'i',
+      ready: true,
+      restartCount: 3,
+      containerID: 'containerd://a',
+    };
+    const startedAt = '2026-01-01T00:00:00Z';
+    const a = instance({ ...running, state: { running: { startedAt } } }, 3, { exitCode: 42, startedAt });
+    const done = instance({ ...running, name: 'done', containerID: 'containerd://d' }, 0, { exitCode: 0, startedAt });
+    const at = (containers: ContainerRuntimeStatus[], restartsAll: boolean, previous: PodStatus): PodStatus =>
+      generatePodStatus({ ...derive(pod, {}, previous, false), restartsAll, status: { ...STATUS, containers } });
+
+    it('says so, shows what is removed as such with its next count, and keeps that as the last state', () => {
+      const before = at([a, done], true, {});
+      expect(before.conditions?.at(-1)).toMatchObject({
+        type: 'AllContainersRestarting',
+        status: 'True',
+        reason: 'RestartAllContainersStarted',
+        message: 'container exited with restart policy rule',
+      });
+      const message = 'The container is removed because RestartAllContainers in place';
+      const state = { waiting: { reason: 'RestartingAllContainers', message } };
+      const lastState = { terminated: { reason: 'RestartingAllContainers', message, exitCode: 137 } };
+      const between = at([a], true, before);
+      expect(between.containerStatuses).toMatchObject([
+        { name: 'a', restartCount: 3, state: { terminated: { exitCode: 42 } } },
+        { name: 'done', restartCount: 1, state, lastState, ready: false, imageID: '' },
+      ]);
+      const after = at([], false, between);
+      expect(after.containerStatuses).toMatchObject([
+        { name: 'a', restartCount: 4, state, lastState },
+        { name: 'done', restartCount: 1 },
+      ]);
+      expect(after.conditions?.at(-1)).toMatchObject({ type: 'AllContainersRestarting', status: 'False' });
+      const anew = { ...done, id: 'd2', state: 'running' as const, restartCount: 1 };
+      expect(at([anew], false, after).containerStatuses?.[1]).toMatchObject({ restartCount: 1, lastState });
+    });
+
+    it('shows no such condition where no rule can demand it', () => {
+      const { conditions } = generatePodStatus(derive(pod, {}, {}, false));
+      expect(conditions?.map((c) => c.type)).not.toContain('AllContainersRestarting');
     });
   });
 });

@@ -11,6 +11,7 @@ import { isSidecar, podResources, type ResourceTotals } from '../../api/pod-reso
 import { formatQuantity } from '../../api/quantity.ts';
 import { formatTime } from '../../api/time.ts';
 import type { ProbeType, ProbeVerdict } from '../ports.ts';
+import { isRestartingAll, RESTARTING_ALL, RESTARTING_ALL_MESSAGE } from '../restarting-all.ts';
 import type { ContainerRuntimeStatus, PodRuntimeStatus } from '../runtime-status.ts';
 import type { Waiting } from '../sync/compute-pod-actions.ts';
 import { podConditions } from './pod-conditions.ts';
@@ -30,6 +31,8 @@ export interface PodStatusInput {
   readonly starting: ReadonlySet<string>;
   readonly stage: PodStage;
   readonly deadlineExceeded: boolean;
+  /** Whether a container's end demands that all start anew; undefined when none can. */
+  readonly restartsAll: boolean | undefined;
   readonly hostIP: string;
   /** Wall time, ms since the epoch. */
   readonly now: number;
@@ -43,6 +46,9 @@ const LOST: ContainerStateTerminated = {
   reason: 'ContainerStatusUnknown',
   message: 'The container could not be located when the pod was terminated',
 };
+
+/** What is shown of one that was removed so that all start anew. */
+const REMOVED: ContainerStateTerminated = { exitCode: 137, reason: RESTARTING_ALL, message: RESTARTING_ALL_MESSAGE };
 
 /** What is shown of an init container that the runtime no longer has and whose end nobody saw (upstream: convertToAPIContainerStatuses). */
 const UNSEEN_END: ContainerStateTerminated = {
@@ -83,6 +89,7 @@ export function generatePodStatus(input: PodStatusInput): PodStatus {
       phase: isTerminal(before) ? (before as PodPhase) : wanted,
       statuses,
       hasNetwork,
+      restartsAll: input.restartsAll,
       previous: previous.conditions ?? [],
       now: input.now,
     }),
@@ -110,9 +117,11 @@ export function generatePodStatus(input: PodStatusInput): PodStatus {
 class StatusBuilder {
   private readonly in: PodStatusInput;
   private readonly isInitialized: boolean;
+  private readonly isRestartingAll: boolean;
 
   constructor(input: PodStatusInput) {
     this.in = input;
+    this.isRestartingAll = input.restartsAll || isRestartingAll(input.previous);
     const newest = input.status.sandboxes[0]?.id;
     this.isInitialized = input.pod.spec.containers.some((c) =>
       input.status.containers.some((s) => s.name === c.name && s.sandboxId === newest && s.state !== 'created'),
@@ -130,6 +139,9 @@ class StatusBuilder {
     if (this.in.starting.has(name) && isStarting(instances[0])) instances.shift();
     const [current, before] = instances.filter((c) => c.state !== 'created');
     const isPlainInit = isInit && !isSidecar(container);
+    if (!current && shown && this.isRestartingAll && stage === 'syncing' && !shown.state?.waiting) {
+      return this.removedStatus(container, shown);
+    }
 
     // The end of a finished init container outlives it; in a new sandbox it counts no more, since init begins again.
     const newest = status.sandboxes[0];
@@ -179,6 +191,20 @@ class StatusBuilder {
       result.state = { waiting: { reason: why.reason, message: why.message } };
     }
     return this.withMounts(container, result);
+  }
+
+  /** Of a container that was removed so that all start anew. */
+  private removedStatus(container: Container, shown: ContainerStatus): ContainerStatus {
+    return this.withMounts(container, {
+      name: container.name,
+      state: { waiting: { reason: RESTARTING_ALL, message: RESTARTING_ALL_MESSAGE } },
+      lastState: { terminated: REMOVED },
+      ready: false,
+      started: false,
+      restartCount: shown.restartCount + 1,
+      image: container.image ?? '',
+      imageID: '',
+    });
   }
 
   /** Of a container of which nothing is in the runtime (or nothing that counts). */

@@ -1,6 +1,7 @@
 import type { ContainerStatus, Pod, PodCondition } from '../../api/generated/types.ts';
 import { isSidecar } from '../../api/pod-resources.ts';
 import { formatTime } from '../../api/time.ts';
+import { ALL_RESTARTING_CONDITION } from '../restarting-all.ts';
 import type { PodPhase } from './pod-phase.ts';
 
 /** The conditions that belong to the kubelet, in the order in which it reports them. Others are kept as they are. */
@@ -10,6 +11,7 @@ const OWN_CONDITIONS = [
   'Ready',
   'ContainersReady',
   'PodScheduled',
+  ALL_RESTARTING_CONDITION,
 ] as const;
 
 interface Verdict {
@@ -28,6 +30,8 @@ export function podConditions(input: {
   readonly phase: PodPhase;
   readonly statuses: ReadonlyMap<string, ContainerStatus>;
   readonly hasNetwork: boolean;
+  /** Whether an end demands that all containers start anew; undefined when none can. */
+  readonly restartsAll: boolean | undefined;
   readonly previous: readonly PodCondition[];
   readonly now: number;
 }): PodCondition[] {
@@ -40,8 +44,10 @@ export function podConditions(input: {
     Ready: readyVerdict(pod, containersReady, previous),
     ContainersReady: containersReady,
     PodScheduled: { status: 'True' },
+    [ALL_RESTARTING_CONDITION]: restartingVerdict(phase, input.restartsAll ?? false),
   };
-  const own = OWN_CONDITIONS.map((type): PodCondition => {
+  const shown = OWN_CONDITIONS.filter((type) => type !== ALL_RESTARTING_CONDITION || input.restartsAll !== undefined);
+  const own = shown.map((type): PodCondition => {
     const { status, reason, message } = verdicts[type];
     const old = previous.find((c) => c.type === type);
     return {
@@ -51,7 +57,10 @@ export function podConditions(input: {
       lastTransitionTime: (old?.status === status && old.lastTransitionTime) || formatTime(input.now),
       ...(reason ? { reason } : {}),
       ...(message ? { message } : {}),
-      ...(pod.metadata.generation === undefined ? {} : { observedGeneration: pod.metadata.generation }),
+      // Upstream tells no generation with this one.
+      ...(pod.metadata.generation === undefined || type === ALL_RESTARTING_CONDITION
+        ? {}
+        : { observedGeneration: pod.metadata.generation }),
     };
   });
   return [...foreign, ...own];
@@ -67,6 +76,17 @@ function containersReadyVerdict(pod: Pod, phase: PodPhase, statuses: ReadonlyMap
     status: 'False',
     reason: 'ContainersNotReady',
     message: `containers with unready status: [${unready.join(' ')}]`,
+  };
+}
+
+function restartingVerdict(phase: PodPhase, restartsAll: boolean): Verdict {
+  if (phase === 'Succeeded') return { status: 'False', reason: 'PodCompleted' };
+  if (phase === 'Failed') return { status: 'False', reason: 'PodFailed' };
+  if (!restartsAll) return { status: 'False' };
+  return {
+    status: 'True',
+    reason: 'RestartAllContainersStarted',
+    message: 'container exited with restart policy rule',
   };
 }
 

@@ -160,6 +160,9 @@ const kill = (name: string, more: Partial<PodActions['kill'][number]> = {}) => (
 const first = (name: string, id: string) =>
   new Map([[name, { entry: { delayMs: 10_000, bumpedAt: NOW }, clearedId: id }]]);
 
+const RESTARTING = { type: 'AllContainersRestarting', status: 'True' };
+const REMOVED = { reason: 'RestartingAllContainers', exitCode: 137 };
+
 const CASES: readonly Case[] = [
   ['all is well: nothing', () => {}, {}],
 
@@ -781,7 +784,7 @@ const CASES: readonly Case[] = [
     },
     {
       kill: ['b', 'side'].map((name) =>
-        kill(name, { reason: 'restartAllContainers', message: `Stopping container ${name}` }),
+        kill(name, { reason: 'restartAllContainers', message: 'killing', graceSeconds: 0 }),
       ),
     },
   ],
@@ -795,6 +798,31 @@ const CASES: readonly Case[] = [
     },
     { removeContainers: ['b-0', 'side-0', 'a-0'] },
   ],
+  [
+    'RestartAllContainers: nobody is removed while a removal that failed waits',
+    (f) => {
+      f.pod.spec.containers[0]!.restartPolicyRules = [
+        { action: 'RestartAllContainers', exitCodes: { operator: 'In', values: [88] } },
+      ];
+      f.containers = [exited('a', 88), exited('b', 137), exited('side', 137)];
+      f.holds.set('b-0', NOW + 5);
+    },
+    { retryAt: NOW + 5 },
+  ],
+  ...[
+    { state: { terminated: { exitCode: 0 } }, restartCount: 0, conditions: [RESTARTING] },
+    { state: { waiting: {} }, lastState: { terminated: REMOVED }, restartCount: 1, conditions: [] },
+  ].map(
+    ({ conditions, ...shown }): Case => [
+      `RestartAllContainers, shown as ${JSON.stringify(shown.state)}: what had ended for good begins anew`,
+      (f) => {
+        f.pod.spec = { restartPolicy: 'Never', containers: [container('a')] };
+        f.containers = [];
+        f.published = { conditions, containerStatuses: [{ name: 'a', containerID: 'x', ...shown } as never] };
+      },
+      { start: [{ name: 'a', restartCount: 1 }] },
+    ],
+  ),
 
   // Probes and definitions.
   [

@@ -3,8 +3,9 @@ import { isSidecar } from '../../api/pod-resources.ts';
 import { type BackOffEntry, type BackOffPolicy, backOffRemainingMs, bumpBackOff } from '../../lib/back-off.ts';
 import { containerHash } from '../container-hash.ts';
 import type { ProbeResult, ProbeType, ProbeVerdict, WaitingReason } from '../ports.ts';
+import { isRestartingAll, RESTARTING_ALL } from '../restarting-all.ts';
 import type { ContainerRuntimeStatus, PodRuntimeStatus, SandboxRuntimeStatus } from '../runtime-status.ts';
-import { decideOnExit, effectiveRestartPolicy } from './restart-policy.ts';
+import { decideOnExit, effectiveRestartPolicy, mayRestartAll } from './restart-policy.ts';
 
 /** What a status shows of a container that waits. */
 export interface Waiting {
@@ -34,7 +35,7 @@ export interface PodActionInput {
   readonly operations: ReadonlyMap<string, 'preparing' | 'starting' | 'killing' | 'removing'>;
   /** The sandbox is being stopped or created. */
   readonly sandboxBusy: boolean;
-  /** Not before this (monotonic ms), because the last attempt failed; by container name, '' for the sandbox. */
+  /** Not before this (monotonic ms), because the last attempt failed; by container name, '' for the sandbox; removals by container id. */
   readonly holds: ReadonlyMap<string, number>;
   /** Why containers wait, as it stands. */
   readonly waiting: ReadonlyMap<string, Waiting>;
@@ -133,6 +134,24 @@ export function activeSandbox(pod: Pod, status: PodRuntimeStatus): SandboxRuntim
   return hostNetwork || newest.ips.length > 0 ? newest : undefined;
 }
 
+/** The exited container of the active sandbox whose rule demands that all containers start anew. */
+export function restartAllTrigger(
+  pod: Pod,
+  status: PodRuntimeStatus,
+  killed: PodActionInput['killed'],
+): ContainerRuntimeStatus | undefined {
+  if (!mayRestartAll(pod)) return undefined;
+  const sandbox = activeSandbox(pod, status);
+  for (const c of [...(pod.spec.initContainers ?? []), ...pod.spec.containers]) {
+    const newest = status.containers.find(
+      (s) => s.name === c.name && s.sandboxId === sandbox?.id && s.state !== 'created',
+    );
+    if (newest?.state !== 'exited' || killed.has(newest.id)) continue;
+    if (decideOnExit(pod, c, newest.exitCode) === 'restartAllContainers') return newest;
+  }
+  return undefined;
+}
+
 class Planner {
   private readonly in: PodActionInput;
   private readonly pod: Pod;
@@ -161,7 +180,7 @@ class Planner {
     if (this.in.sandboxBusy) return this.result();
     if (!this.sandbox) return this.planSandbox();
 
-    const trigger = this.restartAllTrigger();
+    const trigger = restartAllTrigger(this.pod, this.in.status, this.in.killed);
     if (trigger) return this.planRestartAll(trigger);
 
     const initialized = this.isInitialized();
@@ -186,7 +205,7 @@ class Planner {
       kill: this.kill,
       start: this.start,
       create: this.create,
-      removeContainers: this.remove,
+      removeContainers: this.remove.filter((id) => !this.isHeldBack(id)),
       removeSandboxes: this.emptySandboxes(),
       backOff: this.backOff,
       restarts: this.restarts,
@@ -214,7 +233,7 @@ class Planner {
   // --- the sandbox
 
   private planSandbox(): PodActions {
-    const { status, holds, now } = this.in;
+    const { status } = this.in;
     const newest = status.sandboxes[0];
     const apps = this.pod.spec.containers.filter((c) => {
       const last = this.lastState(c);
@@ -226,11 +245,7 @@ class Planner {
     const once = (this.pod.spec.restartPolicy ?? 'Always') === 'Never';
     if (newest && ((once && hasRun) || (apps.length === 0 && hasRunApps))) return this.end('Finished');
 
-    const hold = holds.get('');
-    if (hold !== undefined && hold > now) {
-      this.lookAgainAt(hold);
-      return this.result();
-    }
+    if (this.isHeldBack('')) return this.result();
     for (const c of status.containers) {
       if (c.state === 'running' || c.state === 'unknown') this.kill.push(this.killFor(c, 'sandboxChanged'));
     }
@@ -415,11 +430,13 @@ class Planner {
     return kept > 0;
   }
 
-  /** A container that the runtime knows nothing of: new, unless the API server remembers its end. */
+  /** A container that the runtime knows nothing of: new, unless the API server remembers an end after which it must not run again. */
   private wantFirstStart(container: Container, createdId: string | undefined): boolean {
-    const shown = this.in.published?.containerStatuses?.find((s) => s.name === container.name);
+    const { published } = this.in;
+    const shown = published?.containerStatuses?.find((s) => s.name === container.name);
     const end = shown?.state?.terminated ?? shown?.lastState?.terminated;
-    if (end && !createdId && decideOnExit(this.pod, container, end.exitCode) === 'stay') return false;
+    const isAnew = end?.reason === RESTARTING_ALL || isRestartingAll(published);
+    if (end && !createdId && !isAnew && decideOnExit(this.pod, container, end.exitCode) === 'stay') return false;
     this.wantStart(container, undefined, createdId);
     return true;
   }
@@ -455,17 +472,6 @@ class Planner {
 
   // --- restartPolicyRules: RestartAllContainers
 
-  /** The exited container whose rule demands that all containers start anew. */
-  private restartAllTrigger(): ContainerRuntimeStatus | undefined {
-    for (const c of [...this.initContainers, ...this.pod.spec.containers]) {
-      if (!c.restartPolicyRules?.some((r) => r.action === 'RestartAllContainers')) continue;
-      const instance = this.instance(c);
-      if (instance?.state !== 'exited' || this.in.killed.has(instance.id)) continue;
-      if (decideOnExit(this.pod, c, instance.exitCode) === 'restartAllContainers') return instance;
-    }
-    return undefined;
-  }
-
   /**
    * Stops all, then removes all: with nothing left in the sandbox the pod begins with its first init container.
    * The one that asked for it goes last, so that an agent that dies in between carries on.
@@ -474,10 +480,12 @@ class Planner {
     const mine = this.in.status.containers.filter((c) => c.sandboxId === this.sandbox?.id);
     if (this.in.operations.size > 0) return this.result();
     for (const c of mine) {
-      if (c.state === 'running' || c.state === 'unknown') this.kill.push(this.killFor(c, 'restartAllContainers'));
+      if (c.state !== 'running' && c.state !== 'unknown') continue;
+      this.kill.push({ ...this.killFor(c, 'restartAllContainers', { message: 'killing' }), graceSeconds: 0 });
     }
-    if (this.kill.length === 0) {
-      this.remove.push(...mine.filter((c) => c !== trigger).map((c) => c.id), trigger.id);
+    const others = mine.filter((c) => c !== trigger);
+    if (this.kill.length === 0 && !mine.some(({ id }) => this.isHeldBack(id))) {
+      this.remove.push(...others.map((c) => c.id), trigger.id);
     }
     return this.result();
   }
@@ -517,7 +525,12 @@ class Planner {
   }
 
   private isHeld(container: Container): boolean {
-    const hold = this.in.holds.get(container.name);
+    return this.isHeldBack(container.name);
+  }
+
+  /** @param key of `holds` */
+  private isHeldBack(key: string): boolean {
+    const hold = this.in.holds.get(key);
     if (hold === undefined || hold <= this.in.now) return false;
     this.lookAgainAt(hold);
     return true;
@@ -594,7 +607,10 @@ class Planner {
     }
     const { containerStatuses = [], initContainerStatuses = [] } = this.in.published ?? {};
     const shown = [...containerStatuses, ...initContainerStatuses].find((s) => s.name === container.name);
-    if (shown?.containerID || shown?.lastState?.terminated) count = Math.max(count, shown.restartCount);
+    // One that was removed so that all start anew is shown with the count of its next instance already.
+    const isNext = shown?.state?.waiting && shown.lastState?.terminated?.reason === RESTARTING_ALL;
+    if (isNext) count = Math.max(count, shown.restartCount - 1);
+    else if (shown?.containerID || shown?.lastState?.terminated) count = Math.max(count, shown.restartCount);
     return count + 1;
   }
 

@@ -22,10 +22,12 @@ import {
   type PodActions,
   podGraceSeconds,
   type RestartState,
+  restartAllTrigger,
   type StartContainer,
   type Waiting,
 } from './compute-pod-actions.ts';
 import { ContainerFailure, ContainerOperations } from './container-operations.ts';
+import { mayRestartAll } from './restart-policy.ts';
 
 type Operation = 'preparing' | 'starting' | 'killing' | 'removing';
 
@@ -85,6 +87,7 @@ const MAX_KILL_RECORDS = 20;
 /** After failures that are nobody's back-off: doubling. */
 const FIRST_RETRY_MS = 1000;
 const MAX_RETRY_MS = 10_000;
+const FIRST_REMOVAL_RETRY_MS = 20;
 /** Upstream's volume manager. */
 const FIRST_VOLUME_RETRY_MS = 500;
 const MAX_VOLUME_RETRY_MS = 122_000;
@@ -460,6 +463,9 @@ export class PodWorker {
         starting: this.starting(status),
         stage: this.stageNow,
         deadlineExceeded: this.endReason === 'DeadlineExceeded',
+        restartsAll: mayRestartAll(this.pod)
+          ? restartAllTrigger(this.pod, status, this.killed) !== undefined
+          : undefined,
         hostIP: settings.hostIP,
         now: clock.now(),
       }),
@@ -830,14 +836,19 @@ export class PodWorker {
     const names = new Set(ids.map((id) => status.containers.find((c) => c.id === id)?.name ?? ''));
     for (const name of names) if (!this.operations.has(name)) this.operations.set(name, 'removing');
     this.run(async () => {
+      let current = '';
       try {
         for (const id of ids) {
+          current = id;
           await this.parts.runtime.removeContainer(id);
           this.parts.pleg.containerRemoved(id);
+          this.failures.delete(id);
+          this.holds.delete(id);
         }
       } catch (error) {
         this.logger.debug({ error: messageOf(error) }, 'container not removed');
-        for (const name of names) this.hold(name, FIRST_RETRY_MS, MAX_RETRY_MS);
+        // containerd may still be cleaning up after its end.
+        this.hold(current, FIRST_REMOVAL_RETRY_MS, MAX_RETRY_MS);
       } finally {
         for (const name of names) if (this.operations.get(name) === 'removing') this.operations.delete(name);
       }

@@ -22,6 +22,12 @@ export function decideOnExit(pod: Pod, container: Container, exitCode: number): 
   return policy === 'OnFailure' && exitCode !== 0 ? 'restart' : 'stay';
 }
 
+/** Whether the end of some container of the pod may demand that all start anew. */
+export function mayRestartAll(pod: Pod): boolean {
+  const containers = [...(pod.spec.initContainers ?? []), ...pod.spec.containers];
+  return containers.some((c) => c.restartPolicyRules?.some((r) => r.action === 'RestartAllContainers'));
+}
+
 function ruleMatches(rule: ContainerRestartRule, exitCode: number): boolean {
   if (!rule.exitCodes) return false;
   const listed = rule.exitCodes.values?.includes(exitCode) ?? false;
