@@ -118,6 +118,35 @@ test('what cannot be read is refused, what is no query is not answered', async (
   expect(answers.map((bytes) => decodeMessage(bytes).rcode)).toEqual([RCODE.NXDOMAIN]);
 });
 
+test('a query with more questions than an answer has room for is refused, and the next one answered', async () => {
+  const many = Buffer.alloc(60_000);
+  many.writeUInt16BE(11_000, 4);
+  const socket = connect(server.port, '127.0.0.1');
+  socket.write(tcpFrame(many));
+  socket.write(tcpFrame(encodeMessage(query('small', { id: 2 }))));
+  const framer = new TcpFramer();
+  const rcodes: number[] = [];
+  for await (const chunk of socket) {
+    for (const message of framer.push(chunk as Buffer)) rcodes.push(decodeMessage(message).rcode);
+    if (rcodes.length === 2) break;
+  }
+  expect(rcodes.sort()).toEqual([RCODE.NOERROR, RCODE.FORMERR]);
+});
+
+test('one client does not get all connections', async () => {
+  const sockets = Array.from({ length: 40 }, () =>
+    connect({ port: server.port, host: '127.0.0.1', localAddress: '127.0.0.9' }),
+  );
+  const closed: unknown[] = [];
+  for (const socket of sockets) socket.on('error', () => {}).on('close', () => closed.push(socket));
+  await expect.poll(() => closed.length).toBe(8);
+  const other = connect(server.port, '127.0.0.1');
+  other.write(tcpFrame(encodeMessage(query('small'))));
+  const [answer] = (await once(other, 'data')) as [Buffer];
+  expect(decodeMessage(answer.subarray(2)).answers).toHaveLength(2);
+  for (const socket of [other, ...sockets]) socket.destroy();
+});
+
 test('an answer that cannot be written is a failure of the server', async () => {
   expect(decodeMessage(await overUdp(encodeMessage(query('broken'))))).toMatchObject({ rcode: RCODE.SERVFAIL });
 });

@@ -25,9 +25,11 @@ export interface DnsServer {
 /** Without EDNS (RFC 1035, section 4.2.1). */
 const MIN_PAYLOAD_BYTES = 512;
 const MAX_CONNECTIONS = 256;
+/** Of one address, so that one pod cannot take them all. */
+const MAX_CONNECTIONS_PER_CLIENT = 32;
 /** What a client may leave unread, bytes. */
 const MAX_UNREAD_BYTES = 1 << 20;
-/** A connection on which nothing comes for so long is closed. */
+/** A connection on which no query comes for so long is closed. */
 const IDLE_MS = 10_000;
 
 /** Answers DNS queries over UDP and TCP. @throws the system's error when the address or port cannot be had */
@@ -36,6 +38,9 @@ export async function startDnsServer(options: DnsServerOptions): Promise<DnsServ
   const connections = new Set<Socket>();
 
   const tcp = createServer({ noDelay: true }, (socket) => {
+    let ofClient = 0;
+    for (const { remoteAddress } of connections) if (remoteAddress === socket.remoteAddress) ofClient++;
+    if (ofClient >= MAX_CONNECTIONS_PER_CLIENT) return void socket.on('error', () => {}).destroy();
     connections.add(socket);
     serveConnection(socket, options);
     socket.on('close', () => connections.delete(socket));
@@ -78,9 +83,9 @@ function serveConnection(socket: Socket, options: DnsServerOptions): void {
   const framer = new TcpFramer();
   let idle: Timer = options.clock.setTimer(IDLE_MS, () => socket.destroy());
   socket.on('data', (chunk) => {
-    idle.cancel();
-    idle = options.clock.setTimer(IDLE_MS, () => socket.destroy());
     for (const bytes of framer.push(chunk)) {
+      idle.cancel();
+      idle = options.clock.setTimer(IDLE_MS, () => socket.destroy());
       void answerTo(bytes, () => MAX_MESSAGE_BYTES, options).then((response) => {
         if (socket.writableLength > MAX_UNREAD_BYTES) socket.destroy();
         if (response && socket.writable) socket.write(tcpFrame(response));

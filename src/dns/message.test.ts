@@ -145,6 +145,30 @@ test.each([
   expect(() => decodeMessage(Buffer.concat([header, Buffer.from(name), Buffer.alloc(4)]))).toThrow();
 });
 
+/** A message with a name that goes through so many pointers, each to the one before it, to the root's name. */
+function pointing(pointers: number): Buffer {
+  const header = [0, 1, 0, 0, 0, 1, 0, 2, 0, 0, 0, 0];
+  const question = [0, 0, 1, 0, 1];
+  const chainAt = header.length + question.length + 11;
+  const pointer = (i: number): number[] => [0xc0 | ((chainAt + 2 * i) >> 8), (chainAt + 2 * i) & 0xff];
+  const chain = Array.from({ length: pointers - 1 }, (_, i) => (i === 0 ? [0xc0, 12] : pointer(i - 1))).flat();
+  const holder = [0, 0, TYPE.TXT, 0, 1, 0, 0, 0, 0, chain.length >> 8, chain.length & 0xff, ...chain];
+  const last = [...pointer(pointers - 2), 0, TYPE.TXT, 0, 1, 0, 0, 0, 0, 0, 0];
+  return Buffer.from([...header, ...question, ...holder, ...last]);
+}
+
+test('refused: a name with more pointers than a name has labels, since each takes time', () => {
+  expect(decodeMessage(pointing(127)).answers[1]).toMatchObject({ name: '' });
+  expect(() => decodeMessage(pointing(128))).toThrow('a DNS name that points too often');
+});
+
+test('refused: more than one question', () => {
+  const { questions } = message({});
+  expect(() => decodeMessage(encodeMessage(message({ questions: [...questions, ...questions] })))).toThrow(
+    'a DNS message with more than one question',
+  );
+});
+
 describe('what does not fit', () => {
   const addresses = (count: number): ResourceRecord[] =>
     Array.from({ length: count }, (_, i) => addressRecord(web, 5, `10.0.0.${i}`));

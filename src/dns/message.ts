@@ -83,6 +83,8 @@ const OPT_BYTES = 11;
 const MAX_NAME_BYTES = 255;
 const MAX_LABEL_BYTES = 63;
 const MAX_POINTER = 0x3fff;
+/** In one name: no name has more labels. */
+const MAX_POINTERS = 127;
 
 /** Types whose data holds domain names: how many bytes come before them, and how many names there are. */
 const NAMES_IN_DATA: Readonly<Record<number, readonly [before: number, names: number]>> = {
@@ -107,7 +109,9 @@ export function decodeMessage(bytes: Buffer): Message {
   const flags = bytes.readUInt16BE(2);
   let at = HEADER_BYTES;
   const questions: Question[] = [];
-  for (let i = bytes.readUInt16BE(4); i > 0; i--) {
+  // More than one means nothing to anybody (RFC 9619).
+  if (bytes.readUInt16BE(4) > 1) throw new Error('a DNS message with more than one question');
+  if (bytes.readUInt16BE(4) === 1) {
     const name = readName(bytes, at);
     questions.push({ name: name.text, type: bytes.readUInt16BE(name.end), class: bytes.readUInt16BE(name.end + 2) });
     at = name.end + 4;
@@ -312,6 +316,7 @@ function readName(bytes: Buffer, start: number): { text: string; end: number } {
   let end: number | undefined;
   // A pointer leads to what stands before the part that it ends, so that following it ends as well (RFC 1035, section 4.1.4).
   let before = start;
+  let pointers = 0;
   let length = 1;
   for (;;) {
     const first = bytes.readUInt8(at);
@@ -320,6 +325,7 @@ function readName(bytes: Buffer, start: number): { text: string; end: number } {
       const target = bytes.readUInt16BE(at) & MAX_POINTER;
       end ??= at + 2;
       if (target >= before) throw new Error('a DNS name that points ahead');
+      if (++pointers > MAX_POINTERS) throw new Error('a DNS name that points too often');
       at = target;
       before = target;
       continue;

@@ -121,6 +121,22 @@ describe.concurrent('restarts', () => {
     ]);
   });
 
+  test('whatever a container makes of its /etc/hosts, the next one gets it whole, and the agent does not read it', async () => {
+    const grow = 'dd if=/dev/zero of=/etc/hosts bs=1 count=1 seek=3G';
+    const volumes = [{ name: 'v', emptyDir: {} }];
+    const app = sh('app', `test -e /v/x && exec sleep 1000; touch /v/x; ${grow}; exit 1`, {
+      volumeMounts: [{ name: 'v', mountPath: '/v' }],
+    });
+    await node.current.apply(podManifest('hosts', { volumes, containers: [app] }));
+    await node.current.podUntil(
+      'hosts',
+      (p) =>
+        p?.status?.containerStatuses?.[0]?.state?.running !== undefined &&
+        p.status.containerStatuses[0].restartCount === 1,
+    );
+    expect(await node.current.kubectl('exec', 'hosts', '--', 'tail', '-n', '1', '/etc/hosts')).toMatch(/\thosts\n$/);
+  });
+
   test('OOMKilled is told apart from other ends', async () => {
     const hungry = sh('app', 'x=a; while :; do x=$x$x; done', { resources: { limits: { memory: '16Mi' } } });
     await node.current.apply(podManifest('oom', { restartPolicy: 'Never', containers: [hungry] }));

@@ -241,6 +241,9 @@ async function startKubelet(): Promise<{ kubelet: Server; asked: string[] }> {
     },
     (request, response) => {
       asked.push(`${request.method} ${request.url}`);
+      if (request.url === '/unasked') {
+        return void request.socket.end('HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n');
+      }
       response.end(`answer to ${request.url}`);
     },
   );
@@ -275,6 +278,10 @@ test('streams go to the kubelet byte for byte; logs and the node proxy too', asy
   );
   expect((await server.ask('/api/v1/nodes/n1/proxy/probes/default/streams?x=1')).text).toBe(
     'answer to /probes/default/streams?x=1',
+  );
+
+  expect((await server.ask('/api/v1/nodes/n1/proxy/unasked')).text).toContain(
+    'backend tried to switch protocol \\"x\\" when \\"\\" was requested',
   );
 
   const socket = await dial();

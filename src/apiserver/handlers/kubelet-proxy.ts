@@ -69,6 +69,11 @@ export class KubeletProxy {
         resolve(answer);
         answer.on('error', () => exchange.response.destroy());
       });
+      upstream.on('upgrade', ({ headers }, socket) => {
+        socket.destroy();
+        const words = `backend tried to switch protocol ${JSON.stringify(headers.upgrade ?? '')} when "" was requested`;
+        reject(internal(`error dialing backend: ${words}`));
+      });
       upstream.on('error', (error) => reject(dialError(address, error)));
       exchange.response.on('close', () => upstream.destroy());
       exchange.request.pipe(upstream);

@@ -1,9 +1,9 @@
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Container, Pod, VolumeMount } from '../../api/generated/types.ts';
 import type { ContainerConfig, Mount, PodSandboxConfig } from '../../cri/generated/cri.ts';
 import type { ImageService } from '../../cri/runtime-service.ts';
-import { errnoOf, isAbort, messageOf } from '../../lib/errors.ts';
+import { isAbort, messageOf } from '../../lib/errors.ts';
 import { parseResolvConf, type ResolvConf } from '../../lib/resolv-conf.ts';
 import type {
   ContainerConfigFactory,
@@ -101,7 +101,7 @@ export class PodConfigFactory implements ContainerConfigFactory {
     mkdirSync(dirname(file), { recursive: true, mode: 0o750 });
     const text = hostsFile(pod, podIPs, nodeHosts);
     // In place, since the containers that run have this very file mounted; and not without need, since they may be reading it.
-    if (readIfThere(file) !== text) writeFileSync(file, text, { mode: 0o644 });
+    if (!holds(file, text)) writeFileSync(file, text, { mode: 0o644 });
   }
 
   private async resolve({ pod, container, podIPs = [] }: EnvironmentInput): Promise<ReadonlyMap<string, string>> {
@@ -190,11 +190,8 @@ export class PodConfigFactory implements ContainerConfigFactory {
   }
 }
 
-function readIfThere(file: string): string | undefined {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return undefined;
-    throw error;
-  }
+/** Whether the file is there and holds this text. A container can write to it: one of another size is not read, however large it is. */
+function holds(file: string, text: string): boolean {
+  const stat = statSync(file, { throwIfNoEntry: false });
+  return stat?.size === Buffer.byteLength(text) && readFileSync(file, 'utf8') === text;
 }

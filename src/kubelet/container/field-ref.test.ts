@@ -26,6 +26,7 @@ test.each([
   ['metadata.uid', 'u'],
   ["metadata.labels['a']", 'x "y"'],
   ["metadata.labels['nope']", ''],
+  ["metadata.labels['constructor']", ''],
   ["metadata.annotations['example.com/a']", 'line\nline'],
   ['metadata.labels', 'a="x \\"y\\""\nb="2"'],
   ['metadata.annotations', 'example.com/a="line\\nline"'],

@@ -1,4 +1,5 @@
 import type { Container, Pod } from '../../api/generated/types.ts';
+import { ownValue } from '../../api/own-value.ts';
 
 /** What fields of the pod's status hold by the time a container is made. */
 export interface FieldContext {
@@ -14,7 +15,7 @@ export interface FieldContext {
 export function fieldValue(pod: Pod, fieldPath: string, context: FieldContext): string {
   const { metadata, spec } = pod;
   const subscript = /^metadata\.(labels|annotations)\['(.*)'\]$/.exec(fieldPath);
-  if (subscript) return metadata[subscript[1] as 'labels' | 'annotations']?.[subscript[2]!] ?? '';
+  if (subscript) return ownValue(metadata[subscript[1] as 'labels' | 'annotations'], subscript[2]!) ?? '';
   switch (fieldPath) {
     case 'metadata.name':
       return metadata.name ?? '';

@@ -29,7 +29,15 @@ const STATUS_NAMES = [
   'DataLoss',
   'Unauthenticated',
 ];
+const RESOURCE_EXHAUSTED = 8;
 const UNIMPLEMENTED = 12;
+const INTERNAL = 13;
+/** Before each message: a flag and its length. */
+const PREFIX_BYTES = 5;
+/** What of an answer is looked at: its prefix and its first field. */
+const ANSWER_HEAD_BYTES = PREFIX_BYTES + 2;
+/** grpc-go's. */
+const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
 const SERVING_STATUS = ['UNKNOWN', 'SERVING', 'NOT_SERVING', 'SERVICE_UNKNOWN'];
 
 /** What a call of Health/Check came to: a serving status, or a gRPC status that is not OK. */
@@ -123,7 +131,8 @@ function check(session: ClientHttp2Session, service: string, stop: AbortSignal):
     };
     const ignoreAbort = onAbort(stop, () => finish(undefined));
 
-    const chunks: Buffer[] = [];
+    let received = 0;
+    let head = Buffer.alloc(0);
     let http = 200;
     let trailers: Record<string, unknown> = {};
     stream.on('response', (headers) => {
@@ -131,17 +140,37 @@ function check(session: ClientHttp2Session, service: string, stop: AbortSignal):
       trailers = headers;
     });
     stream.on('trailers', (headers) => (trailers = headers));
-    stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+    stream.on('data', (chunk: Buffer) => {
+      received += chunk.length;
+      if (head.length < ANSWER_HEAD_BYTES) head = Buffer.concat([head, chunk]).subarray(0, ANSWER_HEAD_BYTES);
+      const refusal = whyRefused(head, received);
+      if (!refusal) return;
+      finish(refusal);
+      stream.destroy();
+    });
     stream.on('error', (error) => finish({ code: 14, message: messageOf(error) }));
     stream.on('close', () => {
       if (http !== 200) return finish(fromHttpStatus(http));
       const status = trailers['grpc-status'];
       if (status === undefined) return finish({ code: 14, message: 'error reading from server: EOF' });
       const message = decodeURIComponentSafe(String(trailers['grpc-message'] ?? ''));
-      finish(status === '0' ? { serving: decodeResponse(Buffer.concat(chunks)) } : { code: Number(status), message });
+      finish(status === '0' ? { serving: decodeResponse(head) } : { code: Number(status), message });
     });
     stream.end(encodeRequest(service));
   });
+}
+
+/** What gRPC says of an answer that it does not read to its end. @param received how many bytes have come */
+function whyRefused(head: Buffer, received: number): CheckResult | undefined {
+  if (head.length < PREFIX_BYTES) return undefined;
+  const length = head.readUInt32BE(1);
+  if (length > MAX_ANSWER_BYTES) {
+    const message = `grpc: received message larger than max (${length} vs. ${MAX_ANSWER_BYTES})`;
+    return { code: RESOURCE_EXHAUSTED, message };
+  }
+  if (received <= PREFIX_BYTES + length) return undefined;
+  const message = 'cardinality violation: expected <EOF> for non server-streaming RPCs, but received another message';
+  return { code: INTERNAL, message };
 }
 
 /** What gRPC makes of a server that answers with bare HTTP (grpc: doc/http-grpc-status-mapping.md). */
@@ -162,7 +191,7 @@ function decodeURIComponentSafe(text: string): string {
 export function encodeRequest(service: string): Buffer {
   const name = Buffer.from(service);
   const message = service === '' ? Buffer.alloc(0) : Buffer.concat([Buffer.from([0x0a]), varint(name.length), name]);
-  const prefix = Buffer.alloc(5);
+  const prefix = Buffer.alloc(PREFIX_BYTES);
   prefix.writeUInt32BE(message.length, 1);
   return Buffer.concat([prefix, message]);
 }
@@ -178,7 +207,7 @@ function varint(value: number): Buffer {
 /** `HealthCheckResponse { ServingStatus status = 1; }`: the status; 0 (UNKNOWN) when it is left out. */
 export function decodeResponse(frame: Buffer): number {
   // The one field is an enum below 128: its tag is 0x08, its value one byte.
-  const message = frame.subarray(5);
+  const message = frame.subarray(PREFIX_BYTES);
   const at = message.indexOf(0x08);
   return at === 0 ? (message[1] ?? 0) : 0;
 }

@@ -138,11 +138,22 @@ describe('httpGet', () => {
     });
   });
 
-  it('counts a redirect to another host as success with a warning', async () => {
-    const port = await http((_req, res) => res.writeHead(302, { location: 'http://example.invalid/' }).end('moved'));
-    expect(await attempt({ httpGet: { port } })).toEqual({
-      outcome: 'warning',
-      output: 'Probe terminated redirects, Response body: moved',
+  it.each(['http://example.invalid/', 'myapp://callback', 'ftp://files.example/x'])(
+    'counts a redirect to another host as success with a warning: %s',
+    async (location) => {
+      const port = await http((_req, res) => res.writeHead(302, { location }).end('moved'));
+      expect(await attempt({ httpGet: { port } })).toEqual({
+        outcome: 'warning',
+        output: 'Probe terminated redirects, Response body: moved',
+      });
+    },
+  );
+
+  it('does not follow a redirect to another scheme of the same host', async () => {
+    const port = await http((_req, res) => res.writeHead(302, { location: 'ftp://127.0.0.1/x' }).end());
+    expect(await attempt({ httpGet: { port } })).toMatchObject({
+      outcome: 'failure',
+      output: 'Get "ftp://127.0.0.1/x": unsupported protocol scheme "ftp"',
     });
   });
 
@@ -329,7 +340,10 @@ describe('exec', () => {
 
 describe('grpc', () => {
   /** A health server that answers with a serving status, or with a gRPC status. */
-  function health(answer: { serving?: number; status?: string; message?: string; hang?: boolean }, seen?: Buffer[]) {
+  function health(
+    answer: { serving?: number; bytes?: number[]; status?: string; message?: string; hang?: boolean },
+    seen?: Buffer[],
+  ) {
     const server = createHttp2();
     server.on('stream', (stream) => {
       stream.on('data', (chunk: Buffer) => seen?.push(chunk));
@@ -339,7 +353,10 @@ describe('grpc', () => {
       stream.on('wantTrailers', () =>
         stream.sendTrailers({ 'grpc-status': answer.status ?? '0', 'grpc-message': answer.message ?? '' }),
       );
-      stream.end(answer.serving === undefined ? undefined : Buffer.from([0, 0, 0, 0, 2, 8, answer.serving]));
+      const bytes = answer.bytes ?? (answer.serving === undefined ? [] : [0, 0, 0, 0, 2, 8, answer.serving]);
+      if (bytes.length === 0) stream.end();
+      else if (answer.bytes) stream.write(Buffer.from(bytes));
+      else stream.end(Buffer.from(bytes));
     });
     return listen(server);
   }
@@ -359,6 +376,14 @@ describe('grpc', () => {
       'error: this server does not implement the grpc health protocol (grpc.health.v1.Health): unknown service',
     ],
     [{ status: '5', message: 'a%20b' }, 'error: health rpc probe failed: rpc error: code = NotFound desc = a b'],
+    [
+      { bytes: [0, 1, 0, 0, 0, 8] },
+      'error: health rpc probe failed: rpc error: code = ResourceExhausted desc = grpc: received message larger than max (16777216 vs. 4194304)',
+    ],
+    [
+      { bytes: [0, 0, 0, 0, 2, 8, 1, 0, 0, 0, 0, 2, 8, 1] },
+      'error: health rpc probe failed: rpc error: code = Internal desc = cardinality violation: expected <EOF> for non server-streaming RPCs, but received another message',
+    ],
     [{ hang: true }, 'timeout: health rpc did not complete within 1s'],
   ])('fails otherwise: %j', async (answer, output) => {
     expect(await attempt({ grpc: { port: await health(answer) } })).toMatchObject({ outcome: 'failure', output });

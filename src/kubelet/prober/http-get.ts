@@ -95,8 +95,12 @@ export async function httpGet(
     }
     const { url, headers } = request;
     const next = URL.canParse(result.location, url) ? new URL(result.location, url) : undefined;
-    if (!next || !/^https?:$/.test(next.protocol)) return failure(`Get "${result.location}": invalid redirect`);
+    if (!next) return failure(`Get "${result.location}": invalid redirect`);
+    // Whatever is spoken there.
     if (next.hostname !== new URL(first.url).hostname) return result;
+    if (!/^https?:$/.test(next.protocol)) {
+      return failure(`Get "${result.location}": unsupported protocol scheme "${next.protocol.slice(0, -1)}"`);
+    }
     if (hops + 1 >= MAX_REDIRECTS) return failure(`Get "${result.location}": stopped after 10 redirects`);
     // A Host of the user's own stays with a redirect that names no host.
     const keepHost = !/^(https?:)?\/\//i.test(result.location);

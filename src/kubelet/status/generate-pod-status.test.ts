@@ -194,4 +194,24 @@ describe('generatePodStatus', () => {
       expect(conditions?.map((c) => c.type)).not.toContain('AllContainersRestarting');
     });
   });
+
+  it('shortens termination messages so that those of a pod have 12 KiB together', () => {
+    const names = ['a', 'b', 'c', 'd'];
+    const pod: Pod = {
+      metadata: { name: 'p', namespace: 'ns', uid: 'UID' },
+      spec: { containers: names.map((name) => ({ name, image: 'i' })) },
+    };
+    const message = `${'x'.repeat(3071)}äöü`;
+    const containers = names.map((name) =>
+      instance({ name, image: 'i', imageID: 'i', ready: false, restartCount: 0, containerID: name }, 0, {
+        exitCode: 1,
+        message,
+      }),
+    );
+    const { containerStatuses } = generatePodStatus({
+      ...derive(pod, {}, {}, false),
+      status: { ...STATUS, containers },
+    });
+    for (const s of containerStatuses ?? []) expect(s.state?.terminated?.message).toBe(`${'x'.repeat(3071)}\ufffd`);
+  });
 });

@@ -38,6 +38,10 @@ export interface PodStatusInput {
   readonly now: number;
 }
 
+/** Of all termination messages of a pod. */
+const MAX_MESSAGES_BYTES = 12 * 1024;
+/** Of a UTF-16 unit. */
+const MAX_UTF8_BYTES = 3;
 const RUNTIME_SCHEME = 'containerd://';
 
 /** What is shown of a container that the runtime has lost. */
@@ -59,7 +63,8 @@ const UNSEEN_END: ContainerStateTerminated = {
 };
 
 /** The whole status of a pod, as upstream's kubelet reports it (recorded in `test/data/kubelet-traces.json`). Pure. */
-export function generatePodStatus(input: PodStatusInput): PodStatus {
+export function generatePodStatus(given: PodStatusInput): PodStatus {
+  const input = { ...given, status: withShortMessages(given.pod, given.status) };
   const { pod, status, stage } = input;
   const previous = input.previous ?? {};
   const builder = new StatusBuilder(input);
@@ -112,6 +117,20 @@ export function generatePodStatus(input: PodStatusInput): PodStatus {
     result.message = 'Pod was active on the node longer than the specified deadline';
   }
   return result;
+}
+
+/** With termination messages that are, taken together, no longer than a pod's may be (upstream: status_manager normalizeStatus). */
+function withShortMessages(pod: Pod, status: PodRuntimeStatus): PodRuntimeStatus {
+  const { containers, initContainers = [], ephemeralContainers = [] } = pod.spec;
+  const limit = Math.floor(
+    MAX_MESSAGES_BYTES / (containers.length + initContainers.length + ephemeralContainers.length),
+  );
+  if (status.containers.every((c) => c.message.length * MAX_UTF8_BYTES <= limit)) return status;
+  const short = (message: string): string => {
+    const bytes = Buffer.from(message);
+    return bytes.length <= limit ? message : bytes.subarray(0, limit).toString();
+  };
+  return { ...status, containers: status.containers.map((c) => ({ ...c, message: short(c.message) })) };
 }
 
 class StatusBuilder {
