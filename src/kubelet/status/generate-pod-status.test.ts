@@ -214,4 +214,29 @@ describe('generatePodStatus', () => {
     });
     for (const s of containerStatuses ?? []) expect(s.state?.terminated?.message).toBe(`${'x'.repeat(3071)}\ufffd`);
   });
+
+  it('keeps the end of a container that the runtime has forgotten and that is not to run again', () => {
+    const pod: Pod = {
+      metadata: { name: 'p', namespace: 'ns', uid: 'UID' },
+      spec: { restartPolicy: 'OnFailure', containers: ['good', 'bad'].map((name) => ({ name, image: 'i' })) },
+    };
+    const ended = (name: string, exitCode: number): ContainerStatus => {
+      const state = { terminated: { exitCode, containerID: `containerd://${name}` } };
+      return {
+        name,
+        image: 'i',
+        imageID: 'x',
+        ready: false,
+        restartCount: 0,
+        containerID: `containerd://${name}`,
+        state,
+      };
+    };
+    const previous = { containerStatuses: [ended('bad', 1), ended('good', 0)] };
+    const { containerStatuses } = generatePodStatus({ ...derive(pod, {}, previous, false), status: STATUS });
+    expect(containerStatuses).toMatchObject([
+      { name: 'bad', state: { waiting: { reason: 'ContainerCreating' } }, lastState: { terminated: { exitCode: 1 } } },
+      { name: 'good', state: { terminated: { exitCode: 0 } }, containerID: 'containerd://good' },
+    ]);
+  });
 });

@@ -14,6 +14,7 @@ import type { ProbeType, ProbeVerdict } from '../ports.ts';
 import { isRestartingAll, RESTARTING_ALL, RESTARTING_ALL_MESSAGE } from '../restarting-all.ts';
 import type { ContainerRuntimeStatus, PodRuntimeStatus } from '../runtime-status.ts';
 import type { Waiting } from '../sync/compute-pod-actions.ts';
+import { decideOnExit } from '../sync/restart-policy.ts';
 import { podConditions } from './pod-conditions.ts';
 import { type PodPhase, podPhase } from './pod-phase.ts';
 
@@ -237,7 +238,10 @@ class StatusBuilder {
     const fallback = pod.spec.initContainers?.length ? 'PodInitializing' : 'ContainerCreating';
     const last = old ? terminatedState(old) : (shown?.state?.terminated ?? shown?.lastState?.terminated);
     const lost = shown?.state?.running && !old ? LOST : last;
-    const ended = stage !== 'syncing' && shown?.state?.terminated;
+    const end = shown?.state?.terminated;
+    const isApp = pod.spec.containers.includes(container);
+    const isForGood = end && !old && isApp && decideOnExit(pod, container, end.exitCode) === 'stay';
+    const ended = (stage !== 'syncing' || isForGood) && end;
     const result: ContainerStatus = {
       name: container.name,
       state: ended
