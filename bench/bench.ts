@@ -41,7 +41,9 @@ const rows: Row[] = [];
 const absent = new Map<string, string>();
 const standIns = await startStandIns((text) => console.log(text));
 const { registryMirror } = standIns;
-const ours = new Kubelette(join(work, 'kubelette'), registryMirror);
+/** The largest crowd is more than a node runs unless it is told to. */
+const maxPods = Math.max(110, ...plan.growth);
+const ours = new Kubelette(join(work, 'kubelette'), registryMirror, ['--max-pods', String(maxPods)]);
 const bare = new BareCri(join(work, 'bare'), registryMirror);
 /** Of its own for the rows with many Services: as many addresses as the default instance has. */
 const wide = new Kubelette(join(work, 'wide'), registryMirror, ['--service-cidr', '10.64.0.0/16']);

@@ -8,7 +8,6 @@ import { PODS } from '../../src/api/resources.ts';
 import { HttpKubeClient } from '../../src/client/http-kube-client.ts';
 import { loadKubeconfig } from '../../src/client/kubeconfig.ts';
 import { connectRuntime, type RuntimeConnection } from '../../src/cri/cri-client.ts';
-import { MAX_PODS } from '../../src/kubelet/node/node-facts.ts';
 import type { ProbeRecord } from '../../src/kubelet/ports.ts';
 import { SystemClock } from '../../src/lib/clock.ts';
 import { type InstanceLayout, instanceLayout } from '../../src/lib/instance.ts';
@@ -35,13 +34,7 @@ export class Kubelette implements Contender {
     restart: () => this.restart(),
     liveness: () => this.liveness(),
   };
-  readonly crowd = (count: number): Promise<number> => {
-    const pods = Array.from({ length: count }, servingPod);
-    if (count <= MAX_PODS) return this.createAll(pods);
-    // More than a node says it takes: bound by hand, as the scheduler would not.
-    const { nodeName } = readAgentFile(this.layout)!;
-    return this.createAll(pods.map((pod) => ({ ...pod, spec: { ...pod.spec, nodeName } })));
-  };
+  readonly crowd = (count: number): Promise<number> => this.createAll(Array.from({ length: count }, servingPod));
   readonly pids = (): number[] => processTree(readAgentFile(this.layout)!.pid, this.layout.containerd.config);
   readonly client = (): HttpKubeClient => this.connections!.client;
   private readonly options: readonly string[];

@@ -13,6 +13,7 @@ describe('parseAgentOptions', () => {
       resolvConf: undefined,
       runtimeEndpoint: undefined,
       maxContainerRestartPeriodSeconds: 300,
+      maxPods: 110,
     });
   });
 
@@ -39,6 +40,7 @@ describe('parseAgentOptions', () => {
       '--runtime-endpoint: invalid value "containerd.sock": must be the absolute path',
     ],
     [{ maxContainerRestartPeriodSeconds: '301' }, '--max-container-restart-period: invalid value "301"'],
+    [{ maxPods: '-1' }, '--max-pods: invalid value "-1": must be a whole number from 0 to 2147483647'],
   ])('names option, value and reason: %j', (raw, message) => {
     expect(() => parseAgentOptions(raw)).toThrow(message);
   });

@@ -4,6 +4,9 @@ import { DEFAULT_ROOT_DIR } from '../lib/instance.ts';
 
 /** Where the API server listens when nothing else is asked for. */
 export const DEFAULT_PORT = 6443;
+/** Kubernetes' own. */
+const DEFAULT_MAX_PODS = 110;
+const MAX_INT32 = 2 ** 31 - 1;
 export const DEFAULT_PAUSE_IMAGE = 'registry.k8s.io/pause:3.10';
 
 /** How one agent is started. The names are those of `kubelette up`'s options. */
@@ -25,6 +28,8 @@ export interface AgentOptions {
   readonly runtimeEndpoint: string | undefined;
   /** The longest wait of CrashLoopBackOff, seconds (1 to 300). */
   readonly maxContainerRestartPeriodSeconds: number;
+  /** The most pods that the node runs. */
+  readonly maxPods: number;
 }
 
 export type RawAgentOptions = { [K in keyof AgentOptions]?: AgentOptions[K] | string | undefined };
@@ -42,6 +47,7 @@ export function parseAgentOptions(raw: RawAgentOptions): AgentOptions {
     runtimeEndpoint: endpointPath(text('--runtime-endpoint', raw.runtimeEndpoint)),
     maxContainerRestartPeriodSeconds:
       integer('--max-container-restart-period', raw.maxContainerRestartPeriodSeconds, 1, 300) ?? 300,
+    maxPods: integer('--max-pods', raw.maxPods, 0, MAX_INT32) ?? DEFAULT_MAX_PODS,
   };
 }
 

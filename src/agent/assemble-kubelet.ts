@@ -36,6 +36,7 @@ export interface KubeletAssembly {
   readonly clusterDNS: readonly string[];
   readonly clusterDomain: string;
   readonly maxContainerRestartPeriodSeconds: number;
+  readonly maxPods: number;
   /** Where the kubelet's own HTTPS server listens. */
   readonly listenHost: string;
   readonly apiServer: Pick<ApiServer, 'client' | 'ca' | 'issueServingCert'>;
@@ -98,6 +99,7 @@ export async function assembleKubelet(given: KubeletAssembly): Promise<{
     kubeletPort: server.port,
     rootDir: layout.rootDir,
     podCIDR: given.podCIDR,
+    maxPods: given.maxPods,
   });
   const settings: NodeSettings = {
     nodeName,

@@ -136,6 +136,7 @@ export async function startAgent(options: AgentOptions, deps: AgentDeps): Promis
       clusterDNS,
       clusterDomain: CLUSTER_DOMAIN,
       maxContainerRestartPeriodSeconds: options.maxContainerRestartPeriodSeconds,
+      maxPods: options.maxPods,
       listenHost: LOOPBACK,
       apiServer,
       runtime: runtime.value,

@@ -156,6 +156,7 @@ function argumentsOf(options: AgentOptions): string[] {
     '--resolv-conf': options.resolvConf,
     '--runtime-endpoint': options.runtimeEndpoint,
     '--max-container-restart-period': options.maxContainerRestartPeriodSeconds,
+    '--max-pods': options.maxPods,
   };
   return Object.entries(given).flatMap(([name, value]) => (value === undefined ? [] : [name, String(value)]));
 }

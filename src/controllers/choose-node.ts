@@ -1,13 +1,6 @@
-import type {
-  Node,
-  NodeSelectorRequirement,
-  NodeSelectorTerm,
-  Pod,
-  Taint,
-  Toleration,
-} from '../api/generated/types.ts';
-import { isSidecar, podResources } from '../api/pod-resources.ts';
-import { parseQuantity } from '../api/quantity.ts';
+import type { Node, Pod, Taint } from '../api/generated/types.ts';
+import { findShortages, isTolerated, matchesNodeAffinity } from '../api/node-fit.ts';
+import { isSidecar } from '../api/pod-resources.ts';
 
 export type Placement = { readonly node: string } | { readonly unschedulable: string };
 
@@ -44,28 +37,14 @@ function refusalsOf(pod: Pod, node: Node, neighbours: readonly Pod[]): string[] 
   if (node.spec?.unschedulable && !isTolerated(UNSCHEDULABLE, tolerations)) return ['node(s) were unschedulable'];
   const taint = node.spec?.taints?.find((t) => t.effect !== 'PreferNoSchedule' && !isTolerated(t, tolerations));
   if (taint) return ['node(s) had untolerated taint(s)'];
-  if (!matchesNode(pod, node)) return ["node(s) didn't match Pod's node affinity/selector"];
+  if (!matchesNodeAffinity(pod, node)) return ["node(s) didn't match Pod's node affinity/selector"];
   const taken = new Set(neighbours.flatMap(hostPorts));
   if (hostPorts(pod).some((port) => taken.has(port))) {
     return ["node(s) didn't have free ports for the requested pod ports"];
   }
-  return lacks(pod, node, neighbours);
-}
-
-/** What the node has too little of. A node that does not say what it has is taken to have enough. */
-function lacks(pod: Pod, node: Node, neighbours: readonly Pod[]): string[] {
-  const allocatable = (node.status?.allocatable ?? {}) as Record<string, string>;
-  const found: string[] = [];
-  if (allocatable.pods !== undefined && neighbours.length + 1 > Number(allocatable.pods)) found.push('Too many pods');
-  const requests = podResources(pod, 'requests');
-  const used = neighbours.map((other) => podResources(other, 'requests'));
-  for (const [resource, { nanos }] of Object.entries(requests)) {
-    const has = allocatable[resource];
-    if (nanos === 0n || has === undefined) continue;
-    const total = used.reduce((sum, other) => sum + (other[resource]?.nanos ?? 0n), nanos);
-    if (total > parseQuantity(String(has)).nanos) found.push(`Insufficient ${resource}`);
-  }
-  return found;
+  return findShortages(pod, node, neighbours).map(({ resource }) =>
+    resource === 'pods' ? 'Too many pods' : `Insufficient ${resource}`,
+  );
 }
 
 function hostPorts(pod: Pod): string[] {
@@ -75,49 +54,3 @@ function hostPorts(pod: Pod): string[] {
 }
 
 const UNSCHEDULABLE: Taint = { key: 'node.kubernetes.io/unschedulable', effect: 'NoSchedule' };
-
-function isTolerated(taint: Taint, tolerations: readonly Toleration[]): boolean {
-  return tolerations.some(
-    ({ key, effect, operator, value = '' }) =>
-      (!effect || effect === taint.effect) &&
-      (!key || key === taint.key) &&
-      (operator === 'Exists' || value === (taint.value ?? '')),
-  );
-}
-
-function matchesNode(pod: Pod, node: Node): boolean {
-  const labels = node.metadata.labels ?? {};
-  const selected = Object.entries(pod.spec.nodeSelector ?? {}).every(([key, value]) => labels[key] === value);
-  const required = pod.spec.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution;
-  return selected && (!required || required.nodeSelectorTerms.some((term) => matchesTerm(term, node)));
-}
-
-/** An empty term matches nothing. */
-function matchesTerm({ matchExpressions = [], matchFields = [] }: NodeSelectorTerm, { metadata }: Node): boolean {
-  if (matchExpressions.length + matchFields.length === 0) return false;
-  return (
-    matchExpressions.every((wanted) => matchesRequirement(wanted, metadata.labels?.[wanted.key])) &&
-    matchFields.every((wanted) =>
-      matchesRequirement(wanted, wanted.key === 'metadata.name' ? metadata.name : undefined),
-    )
-  );
-}
-
-function matchesRequirement({ operator, values = [] }: NodeSelectorRequirement, value: string | undefined): boolean {
-  switch (operator) {
-    case 'In':
-      return value !== undefined && values.includes(value);
-    case 'NotIn':
-      return value === undefined || !values.includes(value);
-    case 'Exists':
-      return value !== undefined;
-    case 'DoesNotExist':
-      return value === undefined;
-    case 'Gt':
-      return value !== undefined && Number(value) > Number(values[0]);
-    case 'Lt':
-      return value !== undefined && Number(value) < Number(values[0]);
-    default:
-      return false;
-  }
-}

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import type { Pod } from '../api/generated/types.ts';
-import { PODS } from '../api/resources.ts';
+import type { Node, Pod, PodStatus } from '../api/generated/types.ts';
+import { NODES, PODS } from '../api/resources.ts';
 import { Informer } from '../client/informer.ts';
 import type { KubeClient } from '../client/kube-client.ts';
 import type { RuntimeService } from '../cri/runtime-service.ts';
@@ -9,6 +9,8 @@ import type { Clock } from '../lib/clock.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { PodTraces } from '../lib/pod-traces.ts';
+import { findRejection, NODE_AFFINITY, type Rejection } from './admission/find-rejection.ts';
+import { rejectedPodStatus } from './admission/rejected-pod-status.ts';
 import { podLogDir } from './container/generate-sandbox-config.ts';
 import type { KubeletParts } from './kubelet-parts.ts';
 import { NodeReporter } from './node/node-reporter.ts';
@@ -71,8 +73,11 @@ export class Kubelet implements PodLookup {
   private readonly pleg: Pleg;
   private readonly statuses: StatusManager;
   private readonly informer: Informer<Pod>;
+  private readonly nodes: Informer<Node>;
   private readonly reporter: NodeReporter;
   private readonly workers = new Map<string, PodWorker>();
+  /** UIDs of pods that wait for the newest labels of the node. */
+  private readonly undecided = new Set<string>();
   private readonly stopping = new AbortController();
   private isReady = false;
   private readonly sawPod: () => void;
@@ -119,6 +124,8 @@ export class Kubelet implements PodLookup {
       update: (pod) => this.onPod(pod),
       delete: (pod) => this.onPodGone(pod),
     });
+    const fieldSelector = `metadata.name=${settings.nodeName}`;
+    this.nodes = new Informer({ client, resource: NODES, clock, logger, fieldSelector });
     this.reporter = new NodeReporter({ client, runtime, clock, logger, facts: options.node });
   }
 
@@ -134,10 +141,14 @@ export class Kubelet implements PodLookup {
     // Nothing may be started before it is known what runs already.
     await Promise.all([this.reporter.start(own), this.pleg.start(own)]);
     void this.informer.run(own);
-    await Promise.race([this.informer.synced, aborted(own)]);
+    void this.nodes.run(own);
+    await Promise.race([Promise.all([this.informer.synced, this.nodes.synced]), aborted(own)]);
     if (own.aborted) return;
     this.isReady = true;
-    for (const pod of this.informer.list()) this.onPod(pod);
+    const pods = this.informer.list().sort((a, b) => compare(creationTime(a), creationTime(b)));
+    // Those that the node runs already come before those that want what is left.
+    for (const pod of pods) if (this.isAccepted(pod)) this.onPod(pod);
+    for (const pod of pods) this.onPod(pod);
     await this.cleanUpOrphans();
   }
 
@@ -215,11 +226,64 @@ export class Kubelet implements PodLookup {
       worker.update(pod);
       return;
     }
+    if (this.undecided.has(podUID)) return;
     this.sawPod();
     const { traces } = this.options;
     traces.followed(podUID, pod.status?.startTime === undefined);
     traces.note({ podUID }, 'seen by the kubelet');
-    this.look(new PodWorker({ pod, parts: this.parts, onDone: (uid) => this.onDone(uid) }));
+    this.admit(pod);
+  }
+
+  /** Looks after a pod from now on: makes it run, or, if the node cannot take it, only tells that and waits for its deletion. */
+  private admit(pod: Pod, newest?: Node): void {
+    const node = newest ?? this.nodes.get(this.options.settings.nodeName) ?? this.reporter.node;
+    const rejection = this.isAccepted(pod) ? undefined : findRejection(pod, node, this.activePods());
+    if (rejection?.reason === NODE_AFFINITY && !newest) {
+      void this.admitLater(pod, node);
+      return;
+    }
+    const status = rejection && this.reject(pod, rejection);
+    const known = status ? { ...pod, status } : pod;
+    this.look(new PodWorker({ pod: known, parts: this.parts, onDone: (uid) => this.onDone(uid) }));
+  }
+
+  /** As upstream: a label that was set a moment ago may not have been seen yet, so the node is asked for. */
+  private async admitLater({ metadata }: Pod, known: Node): Promise<void> {
+    const { uid: podUID = '', name = '', namespace } = metadata;
+    const { client, settings } = this.options;
+    this.undecided.add(podUID);
+    const node = await client.get(NODES, { name: settings.nodeName }).catch(() => known);
+    this.undecided.delete(podUID);
+    const pod = this.informer.get(name, namespace);
+    if (pod?.metadata.uid === podUID && !this.stopping.signal.aborted) this.admit(pod, node);
+  }
+
+  /** Tells that a pod's life ends before it begins. @returns its status from now on */
+  private reject(pod: Pod, rejection: Rejection): PodStatus {
+    const { clock, logger, recorder } = this.options;
+    const { reason, message } = rejection;
+    const { name, namespace } = pod.metadata;
+    logger.info({ pod: name, namespace, reason }, message);
+    recorder.event(pod, 'Warning', reason, message);
+    const status = rejectedPodStatus(pod, rejection, clock.now());
+    this.statuses.set(pod, status);
+    return status;
+  }
+
+  /** Whether the node has begun with a pod, or has nothing to begin with: then it takes it whatever has changed since. */
+  private isAccepted({ metadata, status }: Pod): boolean {
+    return (
+      status?.startTime !== undefined ||
+      isEnded(status?.phase) ||
+      metadata.deletionTimestamp !== undefined ||
+      this.pleg.identity(metadata.uid ?? '') !== undefined
+    );
+  }
+
+  /** The pods that have a claim to what the node has. */
+  private activePods(): Pod[] {
+    const alive = [...this.workers.values()].filter((worker) => !worker.gone && worker.stage !== 'terminated');
+    return alive.map((worker) => worker.current).filter((pod) => !isEnded(pod.status?.phase));
   }
 
   private onPodGone(pod: Pod): void {
@@ -272,6 +336,18 @@ export class Kubelet implements PodLookup {
       this.options.logger.warn({ error: messageOf(error) }, 'what deleted pods left is not removed');
     }
   }
+}
+
+function isEnded(phase: string | undefined): boolean {
+  return phase === 'Succeeded' || phase === 'Failed';
+}
+
+function creationTime({ metadata }: Pod): string {
+  return metadata.creationTimestamp ?? '';
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
 }
 
 /** As much of a pod as its containers tell. */

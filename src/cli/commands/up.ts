@@ -24,7 +24,8 @@ export function addAgentOptions(command: Command): Command {
         '--max-container-restart-period <seconds>',
         'longest wait of CrashLoopBackOff, 1 to 300 (default: 300)',
       ),
-    );
+    )
+    .addOption(new Option('--max-pods <number>', 'how many pods the node runs at most (default: 110)'));
 }
 
 /** What `addAgentOptions` found on the command line. */
@@ -40,6 +41,7 @@ export function agentOptions(command: Command, context: Pick<CliContext, 'env' |
     resolvConf: given.resolvConf,
     runtimeEndpoint: given.runtimeEndpoint,
     maxContainerRestartPeriodSeconds: given.maxContainerRestartPeriod,
+    maxPods: given.maxPods,
   };
 }
 

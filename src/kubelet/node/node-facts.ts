@@ -2,8 +2,6 @@ import { readFile, statfs } from 'node:fs/promises';
 import { arch, availableParallelism, hostname, release, totalmem } from 'node:os';
 import type { NodeFacts } from './node-status.ts';
 
-/** Kubernetes' default: pods a node takes. */
-export const MAX_PODS = 110;
 /** The version of Kubernetes whose behaviour and words ours are. */
 export const KUBERNETES_VERSION = 'v1.36.2';
 
@@ -17,7 +15,7 @@ export async function readNodeFacts(given: {
   /** A directory on the file system that pods' data goes to. */
   readonly rootDir: string;
   readonly podCIDR?: string | undefined;
-  readonly maxPods?: number | undefined;
+  readonly maxPods: number;
 }): Promise<NodeFacts> {
   const [machineID, systemUUID, bootID, osRelease, disk, memoryBytes] = await Promise.all([
     readText('/etc/machine-id'),
@@ -34,7 +32,7 @@ export async function readNodeFacts(given: {
     cpus: availableParallelism(),
     memoryBytes,
     ephemeralStorageBytes: disk ? disk.blocks * disk.bsize : 0,
-    maxPods: given.maxPods ?? MAX_PODS,
+    maxPods: given.maxPods,
     kubeletPort: given.kubeletPort,
     kubeletVersion: KUBERNETES_VERSION,
     machineID,

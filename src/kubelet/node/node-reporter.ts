@@ -45,6 +45,11 @@ export class NodeReporter {
     this.facts = options.facts;
   }
 
+  /** The node as the API server took it last. */
+  get node(): Node {
+    return this.known ?? generateNode(this.facts);
+  }
+
   /** Resolves once the node is registered with its first status; then goes on until the signal aborts. */
   async start(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {

@@ -5,7 +5,7 @@ import { ALL_RESTARTING_CONDITION } from '../restarting-all.ts';
 import type { PodPhase } from './pod-phase.ts';
 
 /** The conditions that belong to the kubelet, in the order in which it reports them. Others are kept as they are. */
-const OWN_CONDITIONS = [
+export const OWN_CONDITIONS = [
   'PodReadyToStartContainers',
   'Initialized',
   'Ready',

@@ -209,6 +209,65 @@ spec:
   });
 });
 
+describe('admission', () => {
+  const wanting = (name: string, spec: Partial<Pod['spec']> = {}, cpu = '0'): Pod => ({
+    metadata: { name, uid: name },
+    spec: { ...spec, containers: [{ name: 'app', image: 'busybox', resources: { requests: { cpu } } }] },
+  });
+
+  it('a pod that asks for more than there is fails, and nothing of it is started', async () => {
+    await using t = new TestKubelet();
+    await t.start();
+    await t.apply(wanting('p', {}, '64'));
+    const why = "Node didn't have enough resource: cpu, requested: 64000, used: 0, capacity: 2000";
+    expect(t.row()).toBe('0/1 OutOfcpu 0');
+    expect(t.status).toMatchObject({ phase: 'Failed', reason: 'OutOfcpu', message: `Pod was rejected: ${why}` });
+    expect(t.events()).toEqual([`Warning OutOfcpu ${why}|1|`]);
+    expect(t.calls()).toEqual([]);
+    await t.restart();
+    expect(t.status).toMatchObject({ phase: 'Failed', reason: 'OutOfcpu' });
+    expect(t.calls()).toEqual([]);
+    await deletePod(t);
+    expect(t.exists()).toBe(false);
+  });
+
+  it('what runs counts; what has ended or was rejected does not', async () => {
+    await using t = new TestKubelet();
+    t.fake.onStart('app', { exitAfterMs: 1000, exitCode: 0 }, {});
+    await t.start();
+    await t.apply(wanting('a', { restartPolicy: 'Never' }, '2'));
+    await t.apply(wanting('b', {}, '2'));
+    expect([t.row('a'), t.row('b')]).toEqual(['1/1 Running 0', '0/1 OutOfcpu 0']);
+    await t.advance(1000);
+    await t.apply(wanting('c', {}, '2'));
+    expect([t.row('a'), t.row('c')]).toEqual(['0/1 Completed 0', '1/1 Running 0']);
+  });
+
+  it('a pod that the node has accepted stays, and comes before one that came while we were away', async () => {
+    await using t = new TestKubelet();
+    await t.start();
+    await t.apply(wanting('b', { nodeSelector: { 'kubernetes.io/os': 'linux' } }, '2'));
+    t.kubelet.stop();
+    await t.client.patch(NODES, { name: 'node' }, 'merge', { spec: { taints: [{ key: 'k', effect: 'NoExecute' }] } });
+    await t.apply(wanting('a', { tolerations: [{ operator: 'Exists' }] }, '1'));
+    await t.restart();
+    expect([t.row('a'), t.row('b')]).toEqual(['0/1 OutOfcpu 0', '1/1 Running 0']);
+  });
+
+  it('a label that the watch has not told yet counts', async () => {
+    await using t = new TestKubelet();
+    await t.start();
+    const get = t.client.get.bind(t.client);
+    t.client.get = async (resource, key) => {
+      const object = await get(resource, key);
+      return { ...object, metadata: { ...object.metadata, labels: { disk: 'ssd' } } };
+    };
+    await t.apply(wanting('p', { nodeSelector: { disk: 'ssd' } }));
+    await t.apply(wanting('q', { nodeSelector: { disk: 'tape' } }));
+    expect([t.row('p'), t.row('q')]).toEqual(['1/1 Running 0', '0/1 NodeAffinity 0']);
+  });
+});
+
 describe('init containers', () => {
   it('the next is created while the one before runs, and started when its exit is told', async () => {
     await using t = new TestKubelet({ exitReportLagMs: 70 });
