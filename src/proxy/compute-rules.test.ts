@@ -170,6 +170,22 @@ test('a load balancer for some clients only: ranges within others are left out',
   expect(rules.allowed).toEqual(['192.0.2.1 . tcp . 80 . 10.0.0.0/8', '192.0.2.1 . tcp . 80 . 203.0.113.7/32']);
 });
 
+test.each([
+  ['everybody, when none are named', [], [], []],
+  ['nobody, when no range is one', ['bogus', '203.0.113.0/33', 'fd00::/8'], ['192.0.2.1 . tcp . 80'], []],
+  [
+    'the others, when one is none',
+    ['x', '10.0.0.0/8'],
+    ['192.0.2.1 . tcp . 80'],
+    ['192.0.2.1 . tcp . 80 . 10.0.0.0/8'],
+  ],
+])('who may use a load balancer: %s', (_, loadBalancerSourceRanges, guarded, allowed) => {
+  const status = { loadBalancer: { ingress: [{ ip: '192.0.2.1' }] } };
+  const rules = compute(service({ type: 'LoadBalancer', loadBalancerSourceRanges }, { status }));
+  expect(rules.guarded).toEqual(guarded);
+  expect(rules.allowed).toEqual(allowed);
+});
+
 test('endpoints outside of the pod network are named, so that they answer through this host', () => {
   const rules = compute(
     service(),

@@ -84,8 +84,8 @@ export function computeServiceRules(
       const backends = backendsOf(port, slices, node);
       const inside = clusterIPs.map((ip) => `${ip} . ${protocol} . ${port.port}`);
       const outside = outsideAddresses(service).map((ip) => `${ip} . ${protocol} . ${port.port}`);
-      const ranges = sourceRanges(service);
-      if (ranges.length > 0) {
+      if (spec.loadBalancerSourceRanges?.length) {
+        const ranges = sourceRanges(service);
         const keys = balancerAddresses(service).map((ip) => `${ip} . ${protocol} . ${port.port}`);
         guarded.push(...keys);
         for (const key of keys) allowed.push(...ranges.map((range) => `${key} . ${range}`));
@@ -142,7 +142,7 @@ function balancerAddresses({ spec, status }: Service): string[] {
     .flatMap(({ ip }) => (ip !== undefined && isIPv4(ip) ? [ip] : []));
 }
 
-/** Those who may use its load balancer, without those that others hold; none: everybody may. */
+/** Those who may use its load balancer where it says who, without those that others hold. What is no IPv4 network is nobody. */
 function sourceRanges({ spec }: Service): string[] {
   const given = (spec.loadBalancerSourceRanges ?? []).flatMap((text) => parseCidr(text.trim()) ?? []);
   const widest = given.sort((a, b) => a.length - b.length);

@@ -19,6 +19,9 @@ const changeErrors = (resource: Resource, before: object, after: object) =>
 const { CONFIGMAPS, ENDPOINTS, ENDPOINTSLICES, EVENTS, LEASES, NAMESPACES, NODES, SECRETS, SERVICES } = resources;
 const base64 = (text: string) => Buffer.from(text).toString('base64');
 
+const BALANCER = { type: 'LoadBalancer', ports: [{ port: 1 }] };
+const SOURCE_RANGES = 'service.beta.kubernetes.io/load-balancer-source-ranges';
+
 describe('on creation', () => {
   test.each<[Resource, object, string[]]>([
     [
@@ -109,6 +112,35 @@ describe('on creation', () => {
       { spec: { type: 'NodePort', clusterIP: 'None', ports: [{ port: 1 }] } },
       ['spec.clusterIPs[0]: Invalid value: "None": may not be set to \'None\' for NodePort services'],
     ],
+    [
+      SERVICES,
+      { spec: { externalIPs: ['192.0.2.1', '127.0.0.1', '0.0.0.0', '01.2.3.4'], ports: [{ port: 1 }] } },
+      [
+        'spec.externalIPs[1]: Invalid value: "127.0.0.1": may not be in the loopback range (127.0.0.0/8, ::1/128)',
+        'spec.externalIPs[2]: Invalid value: "0.0.0.0": may not be unspecified (0.0.0.0)',
+        'spec.externalIPs[3]: Invalid value: "01.2.3.4": must not have leading 0s',
+      ],
+    ],
+    [
+      SERVICES,
+      { spec: { ...BALANCER, loadBalancerSourceRanges: [' 10.0.0.0/8 ', 'bogus', '10.0.0.1/8'] } },
+      [
+        'spec.LoadBalancerSourceRanges[1]: Invalid value: "bogus": must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)',
+        'spec.LoadBalancerSourceRanges[2]: Invalid value: "10.0.0.1/8": must not have bits set beyond the prefix length',
+      ],
+    ],
+    [
+      SERVICES,
+      { metadata: { annotations: { [SOURCE_RANGES]: '10.0.0.0/8, x' } }, spec: BALANCER },
+      [
+        `metadata.annotations[${SOURCE_RANGES}]: Invalid value: "x": must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)`,
+      ],
+    ],
+    [
+      SERVICES,
+      { metadata: { annotations: { [SOURCE_RANGES]: '' } }, spec: { ports: [{ port: 1 }] } },
+      [`metadata.annotations[${SOURCE_RANGES}]: Forbidden: may only be used when \`type\` is 'LoadBalancer'`],
+    ],
   ])('$kind %j', (resource, value, errors) => {
     expect(errorsOf(resource, value)).toEqual(errors);
   });
@@ -152,6 +184,16 @@ describe('on update', () => {
       ['addressType: Invalid value: "IPv6": field is immutable'],
     ],
     [LEASES, { spec: { holderIdentity: 'a' } }, { spec: { holderIdentity: 'b' } }, []],
+    // What an older version let in may stay, but not where it does harm.
+    [
+      SERVICES,
+      { spec: { ...BALANCER, loadBalancerSourceRanges: ['bogus '], externalIPs: ['01.2.3.4', '127.0.0.1'] } },
+      { spec: { ...BALANCER, loadBalancerSourceRanges: ['bogus', 'x'], externalIPs: ['01.2.3.4', '127.0.0.1'] } },
+      [
+        'spec.externalIPs[1]: Invalid value: "127.0.0.1": may not be in the loopback range (127.0.0.0/8, ::1/128)',
+        'spec.LoadBalancerSourceRanges[1]: Invalid value: "x": must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)',
+      ],
+    ],
   ])('$kind %j', (resource, before, after, errors) => {
     expect(changeErrors(resource, before, after)).toEqual(errors);
   });

@@ -29,6 +29,7 @@ import {
   tooLong,
   tooMany,
 } from './field-error.ts';
+import { validateIP } from './ip-address.ts';
 import {
   FIELD_IS_IMMUTABLE,
   NOT_NEGATIVE,
@@ -36,7 +37,6 @@ import {
   nameIsSubdomain,
   pushInvalid,
   validateImmutable,
-  validateIP,
   validateObjectMeta,
 } from './object-meta.ts';
 import { validateTaintEffect } from './scheduling.ts';

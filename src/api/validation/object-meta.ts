@@ -1,4 +1,3 @@
-import { isIP } from 'node:net';
 import type { ObjectMeta, OwnerReference } from '../generated/types.ts';
 import { isDNS1123Label, isDNS1123Subdomain, isLabelValue, isQualifiedName } from '../name-rules.ts';
 import { type FieldError, forbidden, invalid, required, tooLong } from './field-error.ts';
@@ -155,12 +154,5 @@ function validateOwnerReferences(owners: readonly OwnerReference[], path: string
     } else {
       controller = owner.name;
     }
-  }
-}
-
-/** An IPv4 or IPv6 address. */
-export function validateIP(value: string, path: string, errors: FieldError[]): void {
-  if (isIP(value) === 0 || value.includes('%')) {
-    errors.push(invalid(path, value, 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)'));
   }
 }

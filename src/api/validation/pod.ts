@@ -7,7 +7,8 @@ import {
 } from '../name-rules.ts';
 import { requireOneOf, validateContainers, validateInitContainers } from './container.ts';
 import { duplicate, type FieldError, forbidden, invalid, required } from './field-error.ts';
-import { nameIsSubdomain, pushInvalid, validateIP, validateLabels, validateObjectMeta } from './object-meta.ts';
+import { validateIP } from './ip-address.ts';
+import { nameIsSubdomain, pushInvalid, validateLabels, validateObjectMeta } from './object-meta.ts';
 import { validatePodResources, validateResourceRequirements } from './resources.ts';
 import { validateAffinity, validateTolerations, validateTopologySpread } from './scheduling.ts';
 import { validateHostUsers, validatePodSecurityContext } from './security-context.ts';

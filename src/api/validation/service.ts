@@ -2,7 +2,8 @@ import type { Service, ServicePort } from '../generated/types.ts';
 import { isDNS1123Label, isDNS1123Subdomain, isPortNumber, isQualifiedName } from '../name-rules.ts';
 import { requireOneOf, validatePortNumberOrName } from './container.ts';
 import { duplicate, type FieldError, forbidden, invalid, notSupported, required } from './field-error.ts';
-import { nameIsLabel, pushInvalid, validateIP, validateLabels, validateObjectMeta } from './object-meta.ts';
+import { validateCIDR, validateExternalIP, validateIP } from './ip-address.ts';
+import { nameIsLabel, pushInvalid, validateLabels, validateObjectMeta } from './object-meta.ts';
 
 /** Rules for Services, without those that need to know which addresses and ports are taken: ValidateService upstream. */
 
@@ -53,16 +54,17 @@ export function validateService(service: Service, errors: FieldError[], old?: Se
     if (i === 0 && ip === 'None') {
       if (ips.length > 1) errors.push(invalid('spec.clusterIPs', ips, "'None' must be the first and only value"));
     } else {
-      validateIP(ip, `spec.clusterIPs[${i}]`, errors);
+      validateIP(ip, `spec.clusterIPs[${i}]`, errors, old?.spec?.clusterIPs);
     }
   }
-  for (const [i, ip] of (spec.externalIPs ?? []).entries()) validateIP(ip, `spec.externalIPs[${i}]`, errors);
+  for (const [i, ip] of (spec.externalIPs ?? []).entries()) {
+    const path = `spec.externalIPs[${i}]`;
+    if (validateIP(ip, path, errors, old?.spec?.externalIPs)) validateExternalIP(ip, path, errors);
+  }
   requireOneOf(spec.type, TYPES, 'spec.type', errors);
   validateNodePorts(ports, spec.type, errors);
   validateUniquePorts(ports, errors);
-  if (spec.loadBalancerSourceRanges?.length && spec.type !== 'LoadBalancer') {
-    errors.push(forbidden('spec.LoadBalancerSourceRanges', "may only be used when `type` is 'LoadBalancer'"));
-  }
+  validateSourceRanges(service, old, errors);
   if (spec.allocateLoadBalancerNodePorts !== undefined && spec.type !== 'LoadBalancer') {
     errors.push(forbidden('spec.allocateLoadBalancerNodePorts', "may only be used when `type` is 'LoadBalancer'"));
   }
@@ -137,6 +139,26 @@ function validateUniquePorts(ports: readonly ServicePort[], errors: FieldError[]
     if (taken.has(id)) errors.push(duplicate(`spec.ports[${i}]`, { protocol, port }));
     taken.add(id);
   }
+}
+
+const SOURCE_RANGES_ANNOTATION = 'service.beta.kubernetes.io/load-balancer-source-ranges';
+
+/** Who may use a load balancer, in the field or else in the older annotation, which only other load balancers read. */
+function validateSourceRanges({ metadata, spec = {} }: Service, old: Service | undefined, errors: FieldError[]): void {
+  const trimmed = (service?: Service): string[] =>
+    (service?.spec?.loadBalancerSourceRanges ?? []).map((range) => range.trim());
+  const ranges = trimmed({ metadata, spec });
+  const annotation = metadata.annotations?.[SOURCE_RANGES_ANNOTATION];
+  if (ranges.length === 0 && annotation === undefined) return;
+  const path =
+    ranges.length > 0 ? 'spec.LoadBalancerSourceRanges' : `metadata.annotations[${SOURCE_RANGES_ANNOTATION}]`;
+  if (spec.type !== 'LoadBalancer') {
+    errors.push(forbidden(path, "may only be used when `type` is 'LoadBalancer'"));
+  }
+  for (const [i, range] of ranges.entries()) validateCIDR(range, `${path}[${i}]`, errors, trimmed(old));
+  if (ranges.length > 0 || !annotation?.trim()) return;
+  if (old?.metadata.annotations?.[SOURCE_RANGES_ANNOTATION] === annotation) return;
+  for (const range of annotation.split(',')) validateCIDR(range.trim(), path, errors);
 }
 
 function validateTrafficPolicies({ spec = {} }: Service, errors: FieldError[]): void {
