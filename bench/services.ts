@@ -30,6 +30,7 @@ const agentCode = `
     PodNetwork: '../src/kubelet/network/pod-network.ts',
     routeLocalnet: '../src/kubelet/network/route-localnet.ts',
     Proxier: '../src/proxy/proxier.ts',
+    UdpFlows: '../src/lib/udp-flows.ts',
   })
     .map(([names, file]) => `import { ${names} } from ${JSON.stringify(new URL(file, import.meta.url).href)};`)
     .join('\n')}
@@ -44,6 +45,7 @@ const agentCode = `
     events: { record() {} },
     node: { nodeName: 'here', podCIDR: '10.199.0.0/16' },
     routeLocalnet: () => routeLocalnet(layout.bridge),
+    udpFlows: new UdpFlows(silentLogger),
   });
   const service = (n, ports) => ({ metadata: { namespace: 'shop', name: 's' + n }, spec: { clusterIPs: ['10.196.' + (n >> 8) + '.' + (n & 255)], ports } });
   const slice = (n, ...endpoints) => ({

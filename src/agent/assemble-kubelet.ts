@@ -26,6 +26,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { InstanceLayout } from '../lib/instance.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { PodTraces } from '../lib/pod-traces.ts';
+import { UdpFlows } from '../lib/udp-flows.ts';
 
 export interface KubeletAssembly {
   readonly layout: InstanceLayout;
@@ -116,7 +117,7 @@ export async function assembleKubelet(given: KubeletAssembly): Promise<{
   const objects = new ApiConfigObjects(client);
   const mounter = new HostMounter();
   const volumes = new HostVolumeManager({ settings, capacity, objects, mounter, clock });
-  const hostPorts = new NftHostPortManager(layout);
+  const hostPorts = new NftHostPortManager(layout, new UdpFlows(logger));
   kubelet = new Kubelet({
     client,
     runtime,

@@ -22,6 +22,7 @@ import type { Logger } from '../lib/logger.ts';
 import { PodTraces } from '../lib/pod-traces.ts';
 import { portsInUse } from '../lib/ports-in-use.ts';
 import type { Random } from '../lib/random.ts';
+import { UdpFlows } from '../lib/udp-flows.ts';
 import { NodePortHolder } from '../proxy/node-port-holder.ts';
 import { Proxier } from '../proxy/proxier.ts';
 import { readAgentFile, removeAgentFile, runningAgent, writeAgentFile } from './agent-file.ts';
@@ -242,6 +243,7 @@ function startProxy(
     bridge,
     node: { nodeName, podCIDR },
     routeLocalnet: () => routeLocalnet(layout.bridge),
+    udpFlows: new UdpFlows(logger),
   });
   const stopping = new AbortController();
   const holder = new NodePortHolder({ client, clock, logger, events });

@@ -24,6 +24,7 @@ function agentCode(rootDir: string): string {
     import { SystemClock } from ${url('../lib/clock.ts')};
     import { instanceLayout } from ${url('../lib/instance.ts')};
     import { silentLogger } from ${url('../lib/logger.ts')};
+    import { UdpFlows } from ${url('../lib/udp-flows.ts')};
     import { NftHostPortManager } from ${url('../kubelet/network/host-port-manager.ts')};
     import { PodNetwork } from ${url('../kubelet/network/pod-network.ts')};
     import { routeLocalnet } from ${url('../kubelet/network/route-localnet.ts')};
@@ -31,7 +32,8 @@ function agentCode(rootDir: string): string {
     import { Proxier } from ${url('./proxier.ts')};
     const layout = { ...instanceLayout(${JSON.stringify(rootDir)}), bridge: ${JSON.stringify(layout.bridge)} };
     const network = new PodNetwork(layout, '${NETWORK}.0/24', '10.196.0.0/16');
-    const hostPorts = new NftHostPortManager(layout);
+    const udpFlows = new UdpFlows(silentLogger);
+    const hostPorts = new NftHostPortManager(layout, udpFlows);
     await network.setUp();
     const clock = new SystemClock();
     const client = new FakeKubeClient(clock);
@@ -40,7 +42,7 @@ function agentCode(rootDir: string): string {
       client, clock, layout, bridge: layout.bridge, logger: { ...silentLogger, warn: (fields, text) => said.push(text + ' ' + JSON.stringify(fields)) },
       events: { record: (object, type, reason, message) => said.push(object.name + ' ' + message) },
       node: { nodeName: 'here', podCIDR: '${NETWORK}.0/24' },
-      routeLocalnet: () => routeLocalnet(layout.bridge),
+      routeLocalnet: () => routeLocalnet(layout.bridge), udpFlows,
     });
     const stopping = new AbortController();
     void proxier.run(stopping.signal);
@@ -242,6 +244,41 @@ test('a UDP client that never pauses moves on when its endpoint goes', async () 
   await route({}, [at(B)]);
   expect(await client.ask('x')).toMatch(/^b /);
   client.end();
+});
+
+test('a UDP client that began before the Service, or its address, existed gets there when it does', async () => {
+  await agent.ask(`await drop(SERVICES, 'web');`);
+  const externalIP = '198.51.100.9';
+  const clients: LabProcess[] = [];
+  for (const [from, address, port] of [
+    ['client', CLUSTER_IP, 80],
+    ['world', HOST_ADDRESS, NODE_PORT],
+    ['client', externalIP, 80],
+  ] as const) {
+    const client = await lab.start(
+      from,
+      `import { createSocket } from 'node:dgram';
+       import { createInterface } from 'node:readline';
+       const s = createSocket('udp4');
+       s.on('error', () => {});
+       s.on('message', (d) => console.log(String(d).trim()));
+       s.bind(() => {
+         s.send('x', ${port}, '${address}');
+         setTimeout(() => console.log('up'), 100);
+         createInterface({ input: process.stdin }).on('line', () => {
+           s.send('x', ${port}, '${address}');
+           setTimeout(() => console.log('nothing'), 1000).unref();
+         });
+       });`,
+    );
+    clients.push(client);
+  }
+  await route({}, [at(A)]);
+  expect(await clients[0]!.ask('x')).toMatch(/^a /);
+  expect(await clients[1]!.ask('x')).toMatch(/^a /);
+  await route({ externalIPs: [externalIP] }, [at(A)]);
+  expect(await clients[2]!.ask('x')).toMatch(/^a /);
+  for (const client of clients) client.end();
 });
 
 describe('sessionAffinity: ClientIP', () => {

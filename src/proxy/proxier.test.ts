@@ -5,6 +5,7 @@ import { FakeKubeClient } from '../client/fake-kube-client.ts';
 import { UserError } from '../lib/errors.ts';
 import { FakeClock } from '../lib/fake-clock.ts';
 import { silentLogger } from '../lib/logger.ts';
+import { UdpFlows } from '../lib/udp-flows.ts';
 import { Proxier } from './proxier.ts';
 
 const TABLE = 'kl-test';
@@ -28,6 +29,8 @@ function setUp() {
   /** What happens to the next scripts; by default they succeed. */
   const outcomes: ((script: string) => unknown)[] = [];
   let listed = JSON.stringify({ nftables: [] });
+  /** What conntrack was asked. */
+  const flows: string[] = [];
   const run = async (script: string, anew: boolean): Promise<string> => {
     batches.push({ script, anew });
     await outcomes.shift()?.(script);
@@ -45,6 +48,13 @@ function setUp() {
     bridge: 'br-test',
     node: { nodeName: 'here', podCIDR: '10.88.0.0/16' },
     routeLocalnet: async () => {},
+    udpFlows: new UdpFlows(silentLogger, {
+      conntrack: async (args) => {
+        flows.push(args.join(' '));
+        return '';
+      },
+      addresses: () => [],
+    }),
     nft: async (args, script) => (args.includes('list') ? listed : run(script!, true)),
     session: { run: async (lines) => void (await run(lines.join('\n'), false)), close: () => {} },
   });
@@ -55,6 +65,7 @@ function setUp() {
     client,
     batches,
     events,
+    flows,
     outcomes,
     proxier,
     list: (json: object) => {
@@ -291,4 +302,27 @@ describe('a pod that is being deleted', () => {
     await clock.advance(0);
     expect(await waiting(a)()).toBe(true);
   });
+});
+
+test('UDP flows are looked through when a frontend begins to lead somewhere, and after a start; ended when an endpoint goes', async () => {
+  const { client, clock, flows, start } = setUp();
+  const ports = [{ port: 53, protocol: 'UDP' as const }];
+  const dns = (externalIPs: string[]): Service => ({
+    ...service('dns', 7),
+    spec: { clusterIPs: ['10.96.0.7'], externalIPs, ports },
+  });
+  const udp = (...endpoints: Endpoint[]): EndpointSlice => ({ ...slice('dns', ...endpoints), ports });
+  await client.create(SERVICES, dns([]));
+  await client.create(ENDPOINTSLICES, udp(endpoint(a)));
+  await start();
+  expect(flows.splice(0)).toEqual(['-L -f ipv4 -p udp --orig-port-dst 53']);
+  await client.update(ENDPOINTSLICES, udp(endpoint(a), endpoint(b)));
+  await clock.advance(0);
+  expect(flows).toEqual([]);
+  await client.update(SERVICES, dns(['192.0.2.1']));
+  await clock.advance(0);
+  expect(flows.splice(0)).toEqual(['-L -f ipv4 -p udp --orig-port-dst 53']);
+  await client.update(ENDPOINTSLICES, udp(endpoint(b)));
+  await clock.advance(0);
+  expect(flows.splice(0)).toEqual(['-D -p udp --reply-src 10.88.0.2 --reply-port-src 53']);
 });

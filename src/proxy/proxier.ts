@@ -9,11 +9,11 @@ import type { InstanceLayout } from '../lib/instance.ts';
 import type { Logger } from '../lib/logger.ts';
 import { isMissing, type RunNft, runNft } from '../lib/nft.ts';
 import type { PodTraces } from '../lib/pod-traces.ts';
+import type { UdpFlows } from '../lib/udp-flows.ts';
 import { computeServiceRules, type FrontendKey, type ProxyNode, type ServiceRules } from './compute-rules.ts';
 import { NftSession } from './nft-session.ts';
 import { baseCommands, clearCommands, commandLine } from './proxy-table.ts';
 import { type NftCommand, RuleBook } from './rule-book.ts';
-import { UdpFlows } from './udp-flows.ts';
 
 /** Writes Events about Services; never throws, never blocks. */
 export interface ServiceEvents {
@@ -33,6 +33,7 @@ export interface ProxierOptions {
   readonly node: ProxyNode;
   /** Lets packets from 127.0.0.1 be sent on to pods, for node ports. */
   readonly routeLocalnet: () => Promise<void>;
+  readonly udpFlows: UdpFlows;
   /** Runs nft; another one in tests. */
   readonly nft?: RunNft;
   readonly session?: Pick<NftSession, 'run' | 'close'>;
@@ -60,7 +61,6 @@ export class Proxier {
   private readonly slicesOf = new Map<string, Map<string, EndpointSlice>>();
   private readonly nft: RunNft;
   private readonly session: Pick<NftSession, 'run' | 'close'>;
-  private readonly udpFlows: UdpFlows;
   private book = new RuleBook();
   /** Services that may want something else than the kernel has. */
   private dirty = new Set<string>();
@@ -79,7 +79,6 @@ export class Proxier {
     const { client, clock, logger } = options;
     this.nft = options.nft ?? runNft;
     this.session = options.session ?? new NftSession({ nft: this.nft, clock, logger });
-    this.udpFlows = new UdpFlows(logger);
     this.synced = new Promise((resolve) => {
       this.markSynced = resolve;
     });
@@ -265,7 +264,8 @@ export class Proxier {
     for (const { service, frontend, owner } of plan.conflicts) {
       this.warn(service, 'FailedRouting', `${inWords(frontend)} leads to Service ${owner} already`);
     }
-    if (plan.leftUdp.length > 0) void this.udpFlows.forget(plan.leftUdp);
+    void this.options.udpFlows.forget(plan.leftUdp);
+    void this.options.udpFlows.forgetStrays(plan.newUdp);
   }
 
   /** Everything, from nothing; if not that, then everything but the Services that are to blame. */
@@ -303,6 +303,7 @@ export class Proxier {
     await this.nft(['-f', '-'], `add table ip ${layout.nftTable}\n${lines.join('')}`);
     plan.commit();
     this.book = book;
+    void this.options.udpFlows.forgetStrays(plan.newUdp);
     for (const { service, frontend, owner } of plan.conflicts) {
       this.warn(service, 'FailedRouting', `${inWords(frontend)} leads to Service ${owner} already`);
     }

@@ -301,7 +301,7 @@ describe('one change', () => {
     );
   });
 
-  test('tells which UDP endpoints are left, for their flows', () => {
+  test('tells which UDP endpoints are left, and which frontends lead somewhere now, for their flows', () => {
     const book = new RuleBook();
     const slice = (...addresses: string[]): EndpointSlice => ({
       metadata: {},
@@ -318,10 +318,13 @@ describe('one change', () => {
         [slice(...addresses)],
         node,
       );
-    lines(book, 'shop/dns', dns('10.88.0.2', '10.88.0.3'));
+    const first = book.plan(new Map([['shop/dns', dns('10.88.0.2', '10.88.0.3')]]));
+    expect([...first.newUdp]).toEqual([['10.96.0.9 . udp . 53', ['10.88.0.2 . 5353', '10.88.0.3 . 5353']]]);
+    first.commit();
     expect(book.leadsTo('10.88.0.2')).toBe(true);
     const plan = book.plan(new Map([['shop/dns', dns('10.88.0.3')]]));
     expect(plan.leftUdp).toEqual(['10.88.0.2 . 5353']);
+    expect(plan.newUdp.size).toBe(0);
     // Not before the kernel has it.
     expect(book.leadsTo('10.88.0.2')).toBe(true);
     plan.commit();

@@ -7,6 +7,8 @@ export interface Plan {
   readonly commands: readonly NftCommand[];
   /** `10.88.0.5 . 53`: endpoints that some UDP frontend no longer leads to. */
   readonly leftUdp: readonly string[];
+  /** UDP frontends that led nowhere before, and their endpoints. */
+  readonly newUdp: ReadonlyMap<FrontendKey, readonly string[]>;
   /** Services that do not get something, because another has it. */
   readonly conflicts: readonly Conflict[];
   /** To be called once the kernel has it. */
@@ -62,6 +64,7 @@ export class RuleBook {
     };
     const conflicts: Conflict[] = [];
     const leftUdp = new Set<string>();
+    const newUdp = new Map<FrontendKey, readonly string[]>();
     for (const [key, rules] of changes) {
       const old = this.services.get(key);
       for (const element of sharedElements(old)) count(element, -1);
@@ -95,6 +98,9 @@ export class RuleBook {
         if (before!.protocol === 'udp' && !after?.endpoints.includes(target)) leftUdp.add(target);
       }
       for (const target of after?.endpoints ?? []) targets.push([addressOf(target), 1]);
+      if (after?.protocol === 'udp' && after.endpoints.length > 0 && !before?.endpoints.length) {
+        newUdp.set(key, after.endpoints);
+      }
       for (const service of wanting.slice(1)) {
         if (changes.has(service)) conflicts.push({ service, frontend: key, owner: owner! });
       }
@@ -110,6 +116,7 @@ export class RuleBook {
     return {
       commands: batch.commands(),
       leftUdp: [...leftUdp],
+      newUdp,
       conflicts,
       commit: () => {
         for (const [key, rules] of changes) {

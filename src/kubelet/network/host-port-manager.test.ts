@@ -1,5 +1,5 @@
 import { beforeEach, expect, test } from 'vitest';
-import type { Pod } from '../../api/generated/types.ts';
+import type { ContainerPort, Pod } from '../../api/generated/types.ts';
 import { instanceLayout } from '../../lib/instance.ts';
 import type { SandboxRuntimeStatus } from '../runtime-status.ts';
 import { NftHostPortManager } from './host-port-manager.ts';
@@ -11,16 +11,22 @@ let scripts: string[];
 let listings: number;
 let listed: string | Error;
 let manager: NftHostPortManager;
+/** What flows were looked through for. */
+let strays: [string, readonly string[]][];
 
 beforeEach(() => {
   scripts = [];
+  strays = [];
   listings = 0;
   listed = '{"nftables": []}';
   manager = newManager();
 });
 
 function newManager(): NftHostPortManager {
-  return new NftHostPortManager(layout, async (args, script) => {
+  const udpFlows = {
+    forgetStrays: async (frontends: ReadonlyMap<string, readonly string[]>) => void strays.push(...frontends),
+  };
+  return new NftHostPortManager(layout, udpFlows, async (args, script) => {
     if (script !== undefined) {
       scripts.push(script);
       return '';
@@ -63,6 +69,27 @@ test('ports come and go with their pod, each change in one script', async () => 
     deleted(8080),
   ]);
   expect(listings).toBe(1);
+});
+
+test('flows that began before are looked for once the kernel leads to the pod', async () => {
+  const ports: ContainerPort[] = [
+    { containerPort: 53, hostPort: 5353, protocol: 'UDP' },
+    { containerPort: 53, hostPort: 5354, hostIP: '192.0.2.1', protocol: 'UDP' },
+  ];
+  const dns = (uid: string): Pod => ({ metadata: { uid }, spec: { containers: [{ name: 'c', ports }] } });
+  await manager.set(dns('a'), sandbox('10.88.0.2'));
+  expect(strays).toEqual([
+    ['udp . 5353', ['10.88.0.2 . 53']],
+    ['192.0.2.1 . udp . 5354', ['10.88.0.2 . 53']],
+  ]);
+  await manager.set(dns('a'), sandbox('10.88.0.2'));
+  expect(strays).toHaveLength(2);
+  await manager.set(dns('a'), sandbox('10.88.0.3'));
+  await manager.remove('a');
+  expect(strays.slice(2)).toEqual([
+    ['udp . 5353', ['10.88.0.3 . 53']],
+    ['192.0.2.1 . udp . 5354', ['10.88.0.3 . 53']],
+  ]);
 });
 
 test('pods without host ports cost nothing', async () => {

@@ -2,6 +2,7 @@ import type { Pod } from '../../api/generated/types.ts';
 import type { InstanceLayout } from '../../lib/instance.ts';
 import { parseIPv4 } from '../../lib/ipv4.ts';
 import { isMissing, type RunNft, runNft } from '../../lib/nft.ts';
+import type { UdpFlows } from '../../lib/udp-flows.ts';
 import type { HostPortManager } from '../ports.ts';
 import type { SandboxRuntimeStatus } from '../runtime-status.ts';
 import { type Elements, elementChanges, hostPortElements, parseElements } from './host-port-elements.ts';
@@ -16,6 +17,7 @@ const NONE: Elements = new Map();
  */
 export class NftHostPortManager implements HostPortManager {
   private readonly layout: InstanceLayout;
+  private readonly udpFlows: Pick<UdpFlows, 'forgetStrays'>;
   private readonly nft: RunNft;
   private readonly owned = new Map<string, Elements>();
   /** Pods that were set since we started. What others own is left from before, and gives way. */
@@ -24,8 +26,9 @@ export class NftHostPortManager implements HostPortManager {
   private tail: Promise<unknown> = Promise.resolve();
 
   /** @param nft runs nft; another one in tests */
-  constructor(layout: InstanceLayout, nft: RunNft = runNft) {
+  constructor(layout: InstanceLayout, udpFlows: Pick<UdpFlows, 'forgetStrays'>, nft: RunNft = runNft) {
     this.layout = layout;
+    this.udpFlows = udpFlows;
     this.nft = nft;
   }
 
@@ -82,6 +85,9 @@ export class NftHostPortManager implements HostPortManager {
     if (script !== '') await this.nft(['-f', '-'], script);
     if (after.size > 0) this.owned.set(uid, after);
     else this.owned.delete(uid);
+    // As the CNI plugin portmap does: a client that never pauses would go on to send to the pod that was there before, or to nobody.
+    const added = [...after].filter(([key, target]) => before.get(key) !== target);
+    await this.udpFlows.forgetStrays(new Map(added.map(([key, target]) => [frontendOf(key), [target]])));
   }
 
   /** Learns once what an earlier life of ours left in the kernel. */
@@ -109,5 +115,10 @@ export class NftHostPortManager implements HostPortManager {
 
 /** `tcp 8080` or `127.0.0.1 tcp 8080`, from an element's key. */
 function portOf(key: string): string {
-  return key.slice(key.indexOf(' ') + 1).replaceAll(' . ', ' ');
+  return frontendOf(key).replaceAll(' . ', ' ');
+}
+
+/** `tcp . 8080` or `127.0.0.1 . tcp . 8080` */
+function frontendOf(key: string): string {
+  return key.slice(key.indexOf(' ') + 1);
 }

@@ -29,9 +29,11 @@ function agent(code: string): string {
      import { NftHostPortManager } from ${url('./host-port-manager.ts')};
      import { setUpBridge } from ${url('./bridge.ts')};
      import { instanceLayout } from ${url('../../lib/instance.ts')};
+     import { silentLogger } from ${url('../../lib/logger.ts')};
+     import { UdpFlows } from ${url('../../lib/udp-flows.ts')};
      const layout = instanceLayout(${JSON.stringify(layout.rootDir)});
      const network = new PodNetwork(layout, '${CIDR}', '10.96.0.0/16');
-     const ports = new NftHostPortManager(layout);
+     const ports = new NftHostPortManager(layout, new UdpFlows(silentLogger));
      const pod = (uid, ports) => ({ metadata: { uid }, spec: { containers: [{ name: 'c', ports }] } });
      const sandbox = (ip) => ({ ips: [ip], hostNetwork: false });
      ${code}`,
@@ -63,7 +65,8 @@ const tcp = (ns: string, address: string, port: number): string =>
      s.on('timeout', () => { console.log('timeout'); s.destroy(); });
      s.on('error', (e) => console.log(e.code));`,
   );
-const udp = (ns: string, address: string, port: number): string =>
+/** @param from the sender's port; 0 for any */
+const udp = (ns: string, address: string, port: number, from = 0): string =>
   node(
     ns,
     `import { createSocket } from 'node:dgram';
@@ -71,7 +74,7 @@ const udp = (ns: string, address: string, port: number): string =>
      const t = setTimeout(() => { console.log('timeout'); s.close(); }, 1500);
      s.on('message', (d) => { console.log(String(d)); clearTimeout(t); s.close(); });
      s.on('error', (e) => { console.log(e.code); clearTimeout(t); s.close(); });
-     s.connect(${port}, '${address}', () => s.send('x'));`,
+     s.bind(${from}, () => s.connect(${port}, '${address}', () => s.send('x')));`,
   );
 
 beforeAll(async () => {
@@ -162,6 +165,20 @@ describe('a host port', () => {
 
   test('is reached from pods, its own among them', () => {
     for (const ns of [POD_A, POD_B]) expect(tcp(ns, '192.0.2.1', 8080)).toBe('a 10.199.0.1');
+  });
+
+  test('is reached by who sent before it was there, and before it was another pod', async () => {
+    const set = (uid: string, ip: string): string =>
+      agent(
+        `await ports.set(pod('${uid}', [{ containerPort: 80, hostPort: 8082, protocol: 'UDP' }]), sandbox('${ip}'));`,
+      );
+    expect(udp(WORLD, '192.0.2.1', 8082, 4444)).toBe('ECONNREFUSED');
+    set('b', '10.199.0.3');
+    expect(udp(WORLD, '192.0.2.1', 8082, 4444)).toBe('ECONNREFUSED');
+    agent(`await ports.remove('b');`);
+    set('a2', '10.199.0.2');
+    expect(udp(WORLD, '192.0.2.1', 8082, 4444)).toBe('a 192.0.2.2');
+    agent(`await ports.remove('a2');`);
   });
 
   test('of one address is reached there only', () => {
