@@ -92,8 +92,8 @@ const requesting = (cpu: string, memory = '0'): Pod =>
 const on = (other: Pod, phase?: string): Pod =>
   ({ ...other, spec: { ...other.spec, nodeName: 'n' }, ...(phase ? { status: { phase } } : {}) }) as Pod;
 const sized: Node = { ...node('n'), status: { allocatable: { cpu: '2', memory: '1Gi', pods: '3' } } as Node['status'] };
-const port = (hostPort: number, protocol: 'TCP' | 'UDP' = 'TCP'): Pod =>
-  pod({ containers: [{ name: 'c', ports: [{ containerPort: 80, hostPort, protocol }] }] });
+const port = (hostPort: number, protocol: 'TCP' | 'UDP' = 'TCP', hostIP = ''): Pod =>
+  pod({ containers: [{ name: 'c', ports: [{ containerPort: 80, hostPort, protocol, hostIP }] }] });
 
 test.each<[string, Pod, Pod[], string | undefined]>([
   ['enough', requesting('1500m', '1Gi'), [on(requesting('500m'))], undefined],
@@ -118,6 +118,13 @@ test.each<[string, Pod, Pod[], string | undefined]>([
   ['too many', pod(), [on(pod()), on(pod()), on(pod())], '1 Too many pods'],
   ['a port that is taken', port(80), [on(port(80))], "1 node(s) didn't have free ports for the requested pod ports"],
   ['another protocol', port(80), [on(port(80, 'UDP'))], undefined],
+  ['another address', port(80, 'TCP', '127.0.0.1'), [on(port(80, 'TCP', '127.0.0.2'))], undefined],
+  [
+    'one address of all',
+    port(80, 'TCP', '127.0.0.1'),
+    [on(port(80, 'TCP', '0.0.0.0'))],
+    "1 node(s) didn't have free ports for the requested pod ports",
+  ],
 ])('room: %s', (_, wanting, placed, refusal) => {
   expect(chooseNode(wanting, [sized], placed)).toEqual(
     refusal === undefined ? { node: 'n' } : { unschedulable: `0/1 nodes are available: ${refusal}.` },

@@ -1,6 +1,6 @@
 import type { Node, Pod, Taint } from '../api/generated/types.ts';
+import { hostPortsClash, hostPortsOf } from '../api/host-ports.ts';
 import { findShortages, isTolerated, matchesNodeAffinity } from '../api/node-fit.ts';
-import { isSidecar } from '../api/pod-resources.ts';
 
 export type Placement = { readonly node: string } | { readonly unschedulable: string };
 
@@ -38,18 +38,13 @@ function refusalsOf(pod: Pod, node: Node, neighbours: readonly Pod[]): string[] 
   const taint = node.spec?.taints?.find((t) => t.effect !== 'PreferNoSchedule' && !isTolerated(t, tolerations));
   if (taint) return ['node(s) had untolerated taint(s)'];
   if (!matchesNodeAffinity(pod, node)) return ["node(s) didn't match Pod's node affinity/selector"];
-  const taken = new Set(neighbours.flatMap(hostPorts));
-  if (hostPorts(pod).some((port) => taken.has(port))) {
+  const wanted = hostPortsOf(pod);
+  const taken = wanted.length > 0 ? neighbours.flatMap(hostPortsOf) : [];
+  if (wanted.some((port) => taken.some((other) => hostPortsClash(port, other)))) {
     return ["node(s) didn't have free ports for the requested pod ports"];
   }
   return findShortages(pod, node, neighbours).map(({ resource }) =>
     resource === 'pods' ? 'Too many pods' : `Insufficient ${resource}`,
-  );
-}
-
-function hostPorts(pod: Pod): string[] {
-  return [...(pod.spec.initContainers ?? []).filter(isSidecar), ...pod.spec.containers].flatMap(({ ports = [] }) =>
-    ports.filter(({ hostPort }) => hostPort).map(({ hostPort, protocol = 'TCP' }) => `${hostPort}/${protocol}`),
   );
 }
 

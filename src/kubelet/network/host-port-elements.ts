@@ -1,6 +1,6 @@
+import type { HostPort } from '../../api/host-ports.ts';
 import { UserError } from '../../lib/errors.ts';
 import { parseIPv4 } from '../../lib/ipv4.ts';
-import type { HostPort } from './host-ports.ts';
 
 /** Elements of the two maps from host ports to pods, by `MAP KEY`; the value is where it leads: `ADDRESS . PORT`. */
 export type Elements = ReadonlyMap<string, string>;

@@ -1,4 +1,5 @@
 import type { Pod } from '../../api/generated/types.ts';
+import { hostPortsOf } from '../../api/host-ports.ts';
 import type { InstanceLayout } from '../../lib/instance.ts';
 import { parseIPv4 } from '../../lib/ipv4.ts';
 import { isMissing, type RunNft, runNft } from '../../lib/nft.ts';
@@ -6,7 +7,6 @@ import type { UdpFlows } from '../../lib/udp-flows.ts';
 import type { HostPortManager } from '../ports.ts';
 import type { SandboxRuntimeStatus } from '../runtime-status.ts';
 import { type Elements, elementChanges, hostPortElements, parseElements } from './host-port-elements.ts';
-import { hostPortsOf } from './host-ports.ts';
 import { routeLocalnet } from './route-localnet.ts';
 
 const NONE: Elements = new Map();

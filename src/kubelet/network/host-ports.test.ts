@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 import type { ContainerPort, Pod } from '../../api/generated/types.ts';
+import { hostPortsOf } from '../../api/host-ports.ts';
 import { elementChanges, hostPortElements, parseElements } from './host-port-elements.ts';
-import { hostPortConflict, hostPortsOf } from './host-ports.ts';
+import { hostPortConflict } from './host-ports.ts';
 
 const pod = (uid: string, ports: Partial<ContainerPort>[], sidecarPorts: Partial<ContainerPort>[] = []): Pod => ({
   metadata: { name: uid, uid },
