@@ -140,7 +140,6 @@ describe('what a Service is reached at', () => {
   test.each([
     ['headless', service({ clusterIP: 'None', clusterIPs: ['None'] })],
     ['a name of something else', service({ type: 'ExternalName', externalName: 'example.com' })],
-    ['of another protocol', service({ clusterIPs: [], clusterIP: '', ports: [{ ...http, protocol: 'SCTP' }] })],
     [
       "another proxy's",
       service(
@@ -154,9 +153,17 @@ describe('what a Service is reached at', () => {
     expect(rules.clusterIPs).toEqual([]);
   });
 
-  test('SCTP ports are passed over, and the others are not', () => {
-    const ports: ServicePort[] = [http, { name: 's', port: 90, protocol: 'SCTP' }];
-    expect([...compute(service({ ports })).frontends.keys()]).toEqual(['10.96.0.7 . tcp . 80']);
+  test('SCTP ports are as those of the other protocols', () => {
+    const ports: ServicePort[] = [http, { name: 's', port: 90, protocol: 'SCTP', nodePort: 30090 }];
+    const rules = compute(service({ type: 'NodePort', ports }), {
+      ...slice(endpoint('10.88.0.2')),
+      ports: [{ name: 's', port: 9090, protocol: 'SCTP' }],
+    });
+    expect(led(rules)).toEqual({
+      '10.96.0.7 . tcp . 80': [],
+      '10.96.0.7 . sctp . 90': ['10.88.0.2 . 9090'],
+      'sctp . 30090': ['10.88.0.2 . 9090'],
+    });
   });
 });
 

@@ -9,7 +9,7 @@ export interface ProxyNode {
   readonly podCIDR: string;
 }
 
-export type Protocol = 'tcp' | 'udp';
+export type Protocol = 'tcp' | 'udp' | 'sctp';
 
 /**
  * Something that a Service is reached at, as an nft key: `10.96.0.1 . tcp . 80`, or for a node port `tcp . 30080`. Only one
@@ -79,8 +79,7 @@ export function computeServiceRules(
   const { spec } = service;
   if (isProxied(service)) {
     for (const port of spec.ports ?? []) {
-      const protocol = (port.protocol ?? 'TCP').toLowerCase();
-      if (protocol !== 'tcp' && protocol !== 'udp') continue;
+      const protocol = (port.protocol ?? 'TCP').toLowerCase() as Protocol;
       const backends = backendsOf(port, slices, node);
       const inside = clusterIPs.map((ip) => `${ip} . ${protocol} . ${port.port}`);
       const outside = outsideAddresses(service).map((ip) => `${ip} . ${protocol} . ${port.port}`);

@@ -96,6 +96,7 @@ function letGo(hold: Hold): void {
   hold.release?.();
 }
 
+/** Not those for SCTP, of which Node has no sockets. */
 function nodePortsOf({ spec }: Service): NodePort[] {
   return (spec?.ports ?? []).flatMap(({ nodePort: port, protocol = 'TCP' }) =>
     port && (protocol === 'TCP' || protocol === 'UDP') ? [{ protocol, port }] : [],

@@ -281,6 +281,22 @@ test('a UDP client that began before the Service, or its address, existed gets t
   for (const client of clients) client.end();
 });
 
+test.each([{}, { sessionAffinity: 'ClientIP' as const }])('the kernel takes rules for SCTP: %j', async (more) => {
+  const ports = [{ name: 'sctp', port: 80, protocol: 'SCTP' as const, nodePort: NODE_PORT }];
+  const slice = {
+    metadata: { namespace: 'shop', name: 'web-1', labels: { 'kubernetes.io/service-name': 'web' } },
+    addressType: 'IPv4',
+    ports: [{ name: 'sctp', port: 8080, protocol: 'SCTP' }],
+    endpoints: [at(A), at(B)],
+  };
+  await route({ ports, ...more }, []);
+  expect(await agent.ask(`said.length = 0; await put(ENDPOINTSLICES, ${JSON.stringify(slice)});`)).toBe('null');
+  expect(JSON.parse(await agent.ask('return said;'))).toEqual([]);
+  expect(lab.shell('host', `nft list table ip ${layout.nftTable}`)).toMatch(
+    more.sessionAffinity ? /dnat to 10.199.0.2:8080/ : /10.196.0.7 . 80 . 0 : 10.199.0.2 . 8080/,
+  );
+});
+
 describe('sessionAffinity: ClientIP', () => {
   const sticky: Partial<ServiceSpec> = {
     sessionAffinity: 'ClientIP',

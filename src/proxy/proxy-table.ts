@@ -9,13 +9,13 @@ export const SETS = {
   /** Reached at an address and a port. */
   address: {
     frontends: 'svc-addresses',
-    endpoints: { tcp: 'svc-address-tcp', udp: 'svc-address-udp' },
+    endpoints: { tcp: 'svc-address-tcp', udp: 'svc-address-udp', sctp: 'svc-address-sctp' },
     refused: 'svc-refused-addresses',
   },
   /** Reached at a port of any address of the host. */
   nodePort: {
     frontends: 'svc-node-ports',
-    endpoints: { tcp: 'svc-node-port-tcp', udp: 'svc-node-port-udp' },
+    endpoints: { tcp: 'svc-node-port-tcp', udp: 'svc-node-port-udp', sctp: 'svc-node-port-sctp' },
     refused: 'svc-refused-node-ports',
   },
   clusterIPs: 'svc-cluster-ips',
@@ -57,7 +57,7 @@ export function baseCommands(bridge: string | undefined): NftCommand[] {
   set(SETS.nodePort.frontends, 'type inet_proto . inet_service : verdict');
   set(SETS.address.refused, 'type ipv4_addr . inet_proto . inet_service');
   set(SETS.nodePort.refused, 'type inet_proto . inet_service');
-  for (const protocol of ['tcp', 'udp'] as const) {
+  for (const protocol of ['tcp', 'udp', 'sctp'] as const) {
     for (const kind of ['address', 'nodePort'] as const) {
       set(SETS[kind].endpoints[protocol], `typeof ${place(kind, protocol, 2)} : ip daddr . ${protocol} dport`);
     }

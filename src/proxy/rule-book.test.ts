@@ -84,7 +84,7 @@ class FakeTable {
       [...this.sets]
         .filter(([, set]) => set.size > 0)
         .map(([name, set]) => {
-          const isPlaces = /-(tcp|udp)$/.test(name);
+          const isPlaces = /-(tcp|udp|sctp)$/.test(name);
           const lines = [...set].map(([key, value]) => `${isPlaces ? key.replace(/ \. \d+$/, '') : key} : ${value}`);
           return [name, lines.sort()];
         }),
@@ -127,15 +127,14 @@ const arbitraryRules = (clash: boolean) =>
       sticky: fc.constantFrom(undefined, 10, 20),
       external: fc.constantFrom(undefined, 1, 2),
       node: fc.constantFrom(undefined, 1, 2),
-      udp: fc.boolean(),
+      protocol: fc.constantFrom('TCP' as const, 'UDP' as const, 'SCTP' as const),
       gone: fc.boolean(),
     })
-    .map(({ n, ready, distant, sticky, external, node: port, udp, gone }) => {
+    .map(({ n, ready, distant, sticky, external, node: port, protocol, gone }) => {
       const own = clash ? 0 : 10 * n;
       const externalIP = external && `192.0.2.${own + external}`;
       const nodePort = port && 30_000 + own + port;
       const key = `shop/s${n}`;
-      const protocol = udp ? ('UDP' as const) : ('TCP' as const);
       const service: Service = {
         metadata: { namespace: 'shop', name: `s${n}` },
         spec: {
