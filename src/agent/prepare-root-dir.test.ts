@@ -1,9 +1,20 @@
-import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { DatabaseSync } from 'node:sqlite';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { instanceLayout } from '../lib/instance.ts';
 import { prepareRootDir, removeRootDir } from './prepare-root-dir.ts';
+
+const fs = vi.hoisted(() => ({ mountPoint: '' }));
+vi.mock('node:fs', async (importOriginal) => {
+  const real = await importOriginal<typeof import('node:fs')>();
+  const rmdirSync = (path: string): void => {
+    if (path === fs.mountPoint) throw Object.assign(new Error('EBUSY: resource busy or locked'), { code: 'EBUSY' });
+    real.rmdirSync(path);
+  };
+  return { ...real, rmdirSync };
+});
 
 let dir: string;
 beforeEach(() => {
@@ -20,15 +31,54 @@ it('makes a private directory, takes it again, and removes it whole', () => {
   expect(existsSync(layout.rootDir)).toBe(false);
 });
 
+it('makes what was there before private: the directory, and the database with its log', () => {
+  const layout = instanceLayout(join(dir, 'own'));
+  mkdirSync(layout.rootDir, { mode: 0o755 });
+  chmodSync(layout.rootDir, 0o755);
+  prepareRootDir(layout);
+  const files = [layout.database, `${layout.database}-wal`];
+  const modes = (): number[] => [layout.rootDir, ...files].map((file) => statSync(file).mode & 0o777);
+  writeFileSync(files[1]!, '');
+  for (const file of files) chmodSync(file, 0o644);
+  prepareRootDir(layout);
+  expect(modes()).toEqual([0o700, 0o600, 0o600]);
+});
+
+it('a new database, and the log that SQLite makes for it, are nobody else’s', () => {
+  const layout = instanceLayout(join(dir, 'own'));
+  prepareRootDir(layout);
+  const database = new DatabaseSync(layout.database);
+  database.exec('PRAGMA journal_mode = WAL; CREATE TABLE secrets (value TEXT)');
+  const modes = [layout.database, `${layout.database}-wal`].map((file) => statSync(file).mode & 0o777);
+  database.close();
+  expect(modes).toEqual([0o600, 0o600]);
+});
+
+it('empties a mount point, which cannot be removed', () => {
+  const layout = instanceLayout(join(dir, 'volume'));
+  prepareRootDir(layout);
+  fs.mountPoint = layout.rootDir;
+  removeRootDir(layout);
+  expect(readdirSync(layout.rootDir)).toEqual([]);
+});
+
 it('neither uses nor removes a directory with something of another', () => {
   writeFileSync(join(dir, 'thesis.txt'), 'mine');
+  chmodSync(dir, 0o755);
   const layout = instanceLayout(dir);
   expect(() => prepareRootDir(layout)).toThrow(`--root-dir: ${dir} is not empty and was not made by kubelette`);
   removeRootDir(layout);
   expect(existsSync(join(dir, 'thesis.txt'))).toBe(true);
+  expect(statSync(dir).mode & 0o777).toBe(0o755);
 });
 
 it('says which directory cannot be used and why', () => {
   writeFileSync(join(dir, 'file'), '');
   expect(() => prepareRootDir(instanceLayout(join(dir, 'file')))).toThrow(/--root-dir: cannot use .*file: .*EEXIST/);
+});
+
+it('gives up where nothing can be made', () => {
+  expect(() => prepareRootDir(instanceLayout('/proc/nothing/here'))).toThrow(
+    /--root-dir: cannot use \/proc\/nothing\/here: .*(ENOENT|EACCES)/,
+  );
 });

@@ -1,5 +1,16 @@
-import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
 import { errnoOf, messageOf, UserError } from '../lib/errors.ts';
 import type { InstanceLayout } from '../lib/instance.ts';
 
@@ -7,19 +18,22 @@ import type { InstanceLayout } from '../lib/instance.ts';
 const MARKER = '.kubelette';
 
 /**
- * Creates the root directory (0700), or takes one that an earlier agent made.
+ * Creates the root directory, or takes one that is empty or that an earlier agent made. Only its owner may look into it then (0700),
+ * nor may others read the database (0600), in which Secrets are.
  * @throws UserError when it cannot be made, or holds something that is not ours
  */
 export function prepareRootDir(layout: InstanceLayout): void {
   try {
-    mkdirSync(layout.rootDir, { recursive: true, mode: 0o700 });
+    makeDirectory(layout.rootDir);
     const isOurs = existsSync(join(layout.rootDir, MARKER));
     if (!isOurs && readdirSync(layout.rootDir).length > 0) {
       throw new UserError(`--root-dir: ${layout.rootDir} is not empty and was not made by kubelette`, {
         hint: 'Name a directory that does not exist yet, or an empty one.',
       });
     }
+    chmodSync(layout.rootDir, 0o700);
     if (!isOurs) writeFileSync(join(layout.rootDir, MARKER), 'The state of a kubelette instance.\n');
+    makePrivate(layout.database);
     mkdirSync(layout.podsDir, { recursive: true, mode: 0o700 });
     mkdirSync(layout.podLogsDir, { recursive: true, mode: 0o700 });
   } catch (error) {
@@ -27,6 +41,25 @@ export function prepareRootDir(layout: InstanceLayout): void {
     if (errnoOf(error) === 'ENOSPC') throw diskFull(layout.rootDir, error);
     throw new UserError(`--root-dir: cannot use ${layout.rootDir}: ${messageOf(error)}`, { cause: error });
   }
+}
+
+/** As `mkdir -p` (0700). Not Node's own: it never ends where nothing can be made (/proc), and says ENOENT for EROFS. */
+function makeDirectory(dir: string): void {
+  try {
+    mkdirSync(dir, { mode: 0o700 });
+  } catch (error) {
+    const code = errnoOf(error);
+    if (code === 'EEXIST' && statSync(dir).isDirectory()) return;
+    if (code !== 'ENOENT' || existsSync(dirname(dir))) throw error;
+    makeDirectory(dirname(dir));
+    mkdirSync(dir, { mode: 0o700 });
+  }
+}
+
+/** Makes a database that only its owner reads, or makes one so. SQLite gives a new log the mode of its database. */
+function makePrivate(database: string): void {
+  closeSync(openSync(database, 'a', 0o600));
+  for (const file of [database, `${database}-wal`]) if (existsSync(file)) chmodSync(file, 0o600);
 }
 
 /** The clear sentence for ENOSPC, wherever it comes up. */
@@ -42,7 +75,19 @@ export function isOwnRootDir(layout: InstanceLayout): boolean {
   return existsSync(join(layout.rootDir, MARKER));
 }
 
-/** Deletes the whole root directory, which must be ours and hold no mount any more. */
+/**
+ * Deletes the whole root directory, which must be ours and hold no other mount any more. Of a mount point the contents go. The mark goes
+ * last: what was interrupted can be done again.
+ */
 export function removeRootDir(layout: InstanceLayout): void {
-  if (isOwnRootDir(layout)) rmSync(layout.rootDir, { recursive: true, force: true });
+  if (!isOwnRootDir(layout)) return;
+  for (const name of readdirSync(layout.rootDir)) {
+    if (name !== MARKER) rmSync(join(layout.rootDir, name), { recursive: true, force: true });
+  }
+  rmSync(join(layout.rootDir, MARKER));
+  try {
+    rmdirSync(layout.rootDir);
+  } catch (error) {
+    if (errnoOf(error) !== 'EBUSY') throw error;
+  }
 }
