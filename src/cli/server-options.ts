@@ -1,5 +1,6 @@
 import { join, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
+import { UserError } from '../lib/errors.ts';
 import { DEFAULT_ROOT_DIR } from '../lib/instance.ts';
 import type { CliContext, ServerOptions } from './context.ts';
 
@@ -17,7 +18,10 @@ export function addServerOptions(command: Command): Command {
   return command;
 }
 
-/** What the options of `addServerOptions` say, given before or after the command's name; the latter wins. */
+/**
+ * What the options of `addServerOptions` say, given before or after the command's name; the latter wins.
+ * @throws UserError for an empty root directory: a shell's unset variable is not meant to be the current directory
+ */
 export function serverOptions(command: Command, context: Pick<CliContext, 'env' | 'cwd'>): ServerOptions {
   const given: { rootDir?: string; kubeconfig?: string; namespace?: string } = {};
   for (let at: Command | null = command; at; at = at.parent) {
@@ -26,6 +30,7 @@ export function serverOptions(command: Command, context: Pick<CliContext, 'env' 
     given.kubeconfig ??= options.kubeconfig;
     given.namespace ??= options.namespace;
   }
+  if (given.rootDir === '') throw new UserError('--root-dir: invalid value "": must not be empty');
   const rootDir = resolve(context.cwd, given.rootDir ?? (context.env.KUBELETTE_ROOT_DIR || DEFAULT_ROOT_DIR));
   return {
     rootDir,
