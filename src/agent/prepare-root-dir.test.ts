@@ -1,20 +1,20 @@
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import fs, {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { instanceLayout } from '../lib/instance.ts';
 import { prepareRootDir, removeRootDir } from './prepare-root-dir.ts';
-
-const fs = vi.hoisted(() => ({ mountPoint: '' }));
-vi.mock('node:fs', async (importOriginal) => {
-  const real = await importOriginal<typeof import('node:fs')>();
-  const rmdirSync = (path: string): void => {
-    if (path === fs.mountPoint) throw Object.assign(new Error('EBUSY: resource busy or locked'), { code: 'EBUSY' });
-    real.rmdirSync(path);
-  };
-  return { ...real, rmdirSync };
-});
 
 let dir: string;
 beforeEach(() => {
@@ -57,8 +57,14 @@ it('a new database, and the log that SQLite makes for it, are nobody else’s', 
 it('empties a mount point, which cannot be removed', () => {
   const layout = instanceLayout(join(dir, 'volume'));
   prepareRootDir(layout);
-  fs.mountPoint = layout.rootDir;
+  const busy = Object.assign(new Error('EBUSY: resource busy or locked'), { code: 'EBUSY' });
+  const rmdir = vi.spyOn(fs, 'rmdirSync').mockImplementation(() => {
+    throw busy;
+  });
+  syncBuiltinESMExports();
   removeRootDir(layout);
+  rmdir.mockRestore();
+  syncBuiltinESMExports();
   expect(readdirSync(layout.rootDir)).toEqual([]);
 });
 

@@ -25,7 +25,7 @@ const MARKER = '.kubelette';
 export function prepareRootDir(layout: InstanceLayout): void {
   try {
     makeDirectory(layout.rootDir);
-    const isOurs = existsSync(join(layout.rootDir, MARKER));
+    const isOurs = isOwnRootDir(layout);
     if (!isOurs && readdirSync(layout.rootDir).length > 0) {
       throw new UserError(`--root-dir: ${layout.rootDir} is not empty and was not made by kubelette`, {
         hint: 'Name a directory that does not exist yet, or an empty one.',
@@ -70,9 +70,9 @@ export function diskFull(dir: string, cause: unknown): UserError {
   });
 }
 
-/** Whether `prepareRootDir` made this directory. */
+/** Whether `prepareRootDir` made this directory. @throws the system's error (EACCES) when that cannot be seen */
 export function isOwnRootDir(layout: InstanceLayout): boolean {
-  return existsSync(join(layout.rootDir, MARKER));
+  return statSync(join(layout.rootDir, MARKER), { throwIfNoEntry: false }) !== undefined;
 }
 
 /**

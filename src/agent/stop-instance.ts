@@ -1,4 +1,4 @@
-import { existsSync, rmdirSync, rmSync } from 'node:fs';
+import { rmdirSync, rmSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { connectRuntime } from '../cri/cri-client.ts';
 import type { PodSandbox } from '../cri/generated/cri.ts';
@@ -11,7 +11,7 @@ import { removePodNetwork } from '../kubelet/network/pod-network.ts';
 import { OWNER_LABEL } from '../kubelet/pleg/pleg.ts';
 import { ANNOTATIONS } from '../kubelet/runtime-status.ts';
 import type { Clock } from '../lib/clock.ts';
-import { messageOf, UserError } from '../lib/errors.ts';
+import { errnoOf, messageOf, UserError } from '../lib/errors.ts';
 import type { InstanceLayout } from '../lib/instance.ts';
 import { silentLogger } from '../lib/logger.ts';
 import { isAlive, sendSignal } from '../lib/process-identity.ts';
@@ -36,11 +36,12 @@ const MAX_GRACE_SECONDS = 10;
 /**
  * Ends the instance, in whatever state it is: its agent, pods, containerd, network, cgroups and mounts. Idempotent; works after a
  * crash of any of them. Resolves with whether there was anything to end.
+ * @throws UserError for whoever is not root, unless it is sure that there is nothing
  */
 export async function stopInstance(layout: InstanceLayout, options: StopOptions): Promise<boolean> {
   const { purge, clock, onProgress } = options;
-  const found = existsSync(layout.runDir) || (purge && isOwnRootDir(layout));
-  if (!found) return false;
+  if (!isAnythingThere(layout, purge)) return false;
+  if (process.geteuid?.() !== 0) throw rootNeeded(layout);
   const { runtimeEndpoint } = readAgentFile(layout) ?? {};
   const lock = await takeOver(layout, clock, onProgress);
   try {
@@ -53,6 +54,21 @@ export async function stopInstance(layout: InstanceLayout, options: StopOptions)
     lock.release();
   }
   return true;
+}
+
+function isAnythingThere(layout: InstanceLayout, purge: boolean): boolean {
+  try {
+    // Not existsSync: it says no where it may not look.
+    return statSync(layout.runDir, { throwIfNoEntry: false }) !== undefined || (purge && isOwnRootDir(layout));
+  } catch (error) {
+    throw errnoOf(error) === 'EACCES' ? rootNeeded(layout) : error;
+  }
+}
+
+function rootNeeded(layout: InstanceLayout): UserError {
+  return new UserError(`permission denied: only root can see and stop what runs on ${layout.rootDir}`, {
+    hint: 'Run the same command with sudo.',
+  });
 }
 
 /**

@@ -187,3 +187,9 @@ test('agents: the own one uses the port, others are named', () => {
     'none runs for /var/lib/kubelette; others: /srv/k (process 42)',
   );
 });
+
+test('agents that only root can see are not said not to run', () => {
+  const checks = evaluateHost({ ...HEALTHY, port: { number: 6443, error: 'in use' }, instances: undefined });
+  expect(checks.find((c) => c.name === 'agents')).toMatchObject({ level: 'warn', text: 'only root can see which run' });
+  expect(checks.find((c) => c.name === 'API port')?.text).toBe('6443: in use, an agent or another program may use it');
+});

@@ -38,13 +38,15 @@ export interface HostFacts {
   readonly firewall: readonly FirewallWarning[] | undefined;
   readonly resolvConf: { readonly path: string; readonly nameservers: readonly string[] } | undefined;
   /** Agents that run now. */
-  readonly instances: readonly {
-    readonly rootDir: string | undefined;
-    readonly id: string;
-    readonly pid: number;
-    readonly server: string;
-    readonly own: boolean;
-  }[];
+  readonly instances:
+    | readonly {
+        readonly rootDir: string | undefined;
+        readonly id: string;
+        readonly pid: number;
+        readonly server: string;
+        readonly own: boolean;
+      }[]
+    | undefined;
 }
 
 export interface Check {
@@ -285,9 +287,10 @@ function checkResolver({ resolvConf }: HostFacts): Check {
 function checkPort({ port, instances }: HostFacts): Check {
   const name = 'API port';
   if (port.error === undefined) return { name, level: 'ok', text: `${port.number} is free` };
-  const own = instances.find((i) => i.server.endsWith(`:${port.number}`));
+  const own = instances?.find((i) => i.server.endsWith(`:${port.number}`));
   if (own?.own) return { name, level: 'ok', text: `${port.number}, used by the agent that runs (process ${own.pid})` };
-  const who = own ? `the agent of ${own.rootDir ?? own.id}` : 'another program';
+  const stranger = instances ? 'another program' : 'an agent or another program';
+  const who = own ? `the agent of ${own.rootDir ?? own.id}` : stranger;
   return {
     name,
     level: 'fail',
@@ -310,6 +313,7 @@ function checkDisk({ disk }: HostFacts): Check {
 
 function checkInstances({ instances, rootDir, isDefaultRootDir }: HostFacts): Check {
   const name = 'agents';
+  if (!instances) return { name, level: 'warn', text: 'only root can see which run' };
   if (instances.length === 0) return { name, level: 'ok', text: 'none runs' };
   const own = instances.find((i) => i.own);
   const others = instances.filter((i) => !i.own).map((i) => `${i.rootDir ?? i.id} (process ${i.pid})`);

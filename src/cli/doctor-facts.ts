@@ -102,8 +102,7 @@ function resolverOf(path: string): HostFacts['resolvConf'] {
 function instancesOf(rootDir: string): HostFacts['instances'] {
   const own = instanceLayout(rootDir);
   const dir = dirname(own.runDir);
-  const ids = namesIn(dir);
-  return ids.flatMap((id) => {
+  return namesIn(dir)?.flatMap((id) => {
     const agent = runningAgent({ ...own, agentFile: join(dir, id, 'agent.json') });
     if (!agent) return [];
     const isDefault = id === instanceLayout(DEFAULT_ROOT_DIR).id;
@@ -112,12 +111,12 @@ function instancesOf(rootDir: string): HostFacts['instances'] {
   });
 }
 
-/** None where nobody may look: only root's agents are there. */
-function namesIn(dir: string): string[] {
+/** Undefined where only others may look. */
+function namesIn(dir: string): string[] | undefined {
   try {
     return readdirSync(dir);
-  } catch {
-    return [];
+  } catch (error) {
+    return errnoOf(error) === 'EACCES' ? undefined : [];
   }
 }
 

@@ -50,14 +50,20 @@ export function hostContext(): CliContext {
   };
 }
 
-async function loadEndpoint(server: ServerOptions): Promise<KubeconfigContext> {
-  const { existsSync } = await import('node:fs');
-  if (!existsSync(server.kubeconfig)) {
+/** Where a command's API server is, and who it is to that. @throws UserError */
+export async function loadEndpoint(server: ServerOptions): Promise<KubeconfigContext> {
+  const { access, constants } = await import('node:fs/promises');
+  await access(server.kubeconfig, constants.R_OK).catch((error: unknown) => {
+    if (errnoOf(error) === 'EACCES') {
+      throw new UserError(`permission denied: ${server.kubeconfig} is not yours to read`, {
+        hint: 'Run the same command with sudo, or name other credentials with --kubeconfig.',
+      });
+    }
     const root = server.rootDir === DEFAULT_ROOT_DIR ? '' : ` --root-dir ${server.rootDir}`;
     throw new UserError(`no node runs here: there is no ${server.kubeconfig}`, {
       hint: `kubelette up --detach${root}`,
     });
-  }
+  });
   const { loadKubeconfig } = await import('../client/kubeconfig.ts');
   return await loadKubeconfig(server.kubeconfig);
 }
