@@ -109,7 +109,7 @@ export function explainNotRunning(facts: ContainerFacts): Cause | undefined {
         configAdvice(message),
       );
     case 'CreateContainerError':
-      return cause('CreateFailed', 'cannot be created by the runtime', said);
+      return cause('CreateFailed', 'cannot be created by the runtime', said, diskAdvice(message));
     case 'RunContainerError':
       return cause('StartFailed', `cannot be started${tried(status)}`, said, startAdvice(message, container.name));
     case 'PostStartHookError':
@@ -415,7 +415,16 @@ function nextPull(failed: Event | undefined, now: number): string {
   return left > 0 ? `; next try in about ${timeLeft(left)}` : '; next try any moment';
 }
 
+/** For whatever failed for want of disk. */
+export function diskAdvice(message: string): string | undefined {
+  return /no space left on device|disk quota exceeded/i.test(message)
+    ? 'the disk is full: df -h shows which; with some of it free again the agent goes on by itself'
+    : undefined;
+}
+
 function pullAdvice(text: string): string {
+  const disk = diskAdvice(text);
+  if (disk) return disk;
   if (/not found|manifest unknown|does not exist/.test(text) && !/no such host/.test(text))
     return 'check the name and tag of the image';
   if (/unauthorized|denied|forbidden|401|403/i.test(text))
@@ -433,6 +442,8 @@ function configAdvice(message: string): string {
 }
 
 function startAdvice(message: string, name: string): string {
+  const disk = diskAdvice(message);
+  if (disk) return disk;
   if (/no such file or directory|executable file not found/.test(message)) {
     return `the command of ${name} is not in its image: correct \`command\`, or use another image`;
   }

@@ -515,6 +515,92 @@ describe('the pod as a whole', () => {
     expect(explainPod(pod, [], [], NOW).headline).toBe('Not ready: no node has taken the pod.');
   });
 
+  test.each([
+    ["0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector.", 'spec.nodeSelector'],
+    ['0/1 nodes are available: 1 Insufficient cpu, 1 Insufficient memory.', 'resources.requests'],
+    ["0/1 nodes are available: 1 node(s) didn't have free ports for the requested pod ports.", 'hostPort'],
+    ['0/1 nodes are available: 1 node(s) had untolerated taint(s).', 'spec.tolerations'],
+    ['0/1 nodes are available: 1 node(s) were unschedulable.', 'uncordon'],
+    ['no nodes available to schedule pods', 'kubelette up'],
+  ])('a pod that no node can take: %s', (message, advice) => {
+    const pod = running((p) => {
+      delete p.spec!.nodeName;
+      p.status = {
+        phase: 'Pending',
+        conditions: [{ type: 'PodScheduled', status: 'False', reason: 'Unschedulable', message }],
+      };
+    });
+    const { verdict, headline, causes } = explainPod(pod, [], [], NOW);
+    expect([verdict, headline]).toEqual([
+      'failing',
+      `Not ready: no node can take the pod: ${message.replace(/\.$/, '')}.`,
+    ]);
+    expect(causes[0]?.advice).toContain(advice);
+  });
+
+  test.each([
+    [
+      'OutOfcpu',
+      "Node didn't have enough resource: cpu, requested: 1000000, used: 0, capacity: 2000",
+      'resources.requests',
+    ],
+    [
+      'NodeAffinity',
+      "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector",
+      'spec.nodeSelector',
+    ],
+  ])('a pod that its node rejected: %s', (reason, why, advice) => {
+    const pod = running((p) => {
+      p.status = { phase: 'Failed', reason, message: `Pod was rejected: ${why}` };
+    });
+    const { verdict, headline, causes } = explainPod(pod, [], [], NOW);
+    expect([verdict, headline]).toEqual(['failed', `Failed: the node rejected the pod (${reason}): ${why}.`]);
+    expect(causes.map((c) => c.kind)).toEqual(['Rejected']);
+    expect(causes[0]?.advice).toContain(advice);
+    expect(causes[0]?.advice).toContain('create the pod anew');
+  });
+
+  test.each<[where: string, change: (pod: Pod) => void, events: Event[], kind: CauseKind]>([
+    [
+      'for an image',
+      (p) => {
+        p.status!.containerStatuses![0]!.state = { waiting: { reason: 'ImagePullBackOff', message: 'Back-off' } };
+      },
+      [
+        event('Failed', 'Failed to pull image "web": failed to extract layer: no space left on device', {
+          field: 'spec.containers{app}',
+        }),
+      ],
+      'ImagePullFailed',
+    ],
+    [
+      'for a sandbox',
+      (p) => {
+        p.status!.conditions = [];
+        p.status!.containerStatuses![0]!.state = { waiting: { reason: 'ContainerCreating' } };
+      },
+      [event('FailedCreatePodSandBox', 'Failed to create pod sandbox: mkdir /k: no space left on device')],
+      'SandboxFailed',
+    ],
+    [
+      'for a container',
+      (p) => {
+        p.status!.containerStatuses![0]!.state = {
+          waiting: { reason: 'CreateContainerError', message: 'mkdir /k: no space left on device' },
+        };
+      },
+      [],
+      'CreateFailed',
+    ],
+  ])('a disk without room %s', (_where, change, events, kind) => {
+    const [cause] = explainPod(running(change), events, [], NOW).causes;
+    expect(cause).toMatchObject({
+      kind,
+      evidence: [expect.stringContaining('no space left')],
+      advice: expect.stringContaining('df -h'),
+    });
+  });
+
   test('a sandbox that cannot be made', () => {
     const pod = running((p) => {
       p.status!.conditions = [];

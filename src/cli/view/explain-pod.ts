@@ -5,6 +5,7 @@ import type { ProbeRecord } from '../../kubelet/ports.ts';
 import { timeLeft } from './duration.ts';
 import {
   type ContainerFacts,
+  diskAdvice,
   endWords,
   eventTime,
   explainFailed,
@@ -60,6 +61,12 @@ export function explainPod(
 /** What can go wrong before the kubelet looks at a single container. */
 function explainBeforeContainers(pod: Pod, events: readonly Event[], now: number): Cause | undefined {
   if (!pod.spec?.nodeName) {
+    const refused = conditionOf(pod, 'PodScheduled');
+    if (refused?.status === 'False' && refused.message) {
+      const message = plainText(refused.message).replace(/\.$/, '');
+      const text = `no node can take the pod: ${message}`;
+      return { kind: 'Unschedulable', text, evidence: [], advice: placementAdvice(message) };
+    }
     const advice = 'kubelette get nodes shows whether one is Ready; kubelette up starts it';
     return { kind: 'NotAccepted', text: 'no node has taken the pod', evidence: [], advice };
   }
@@ -83,7 +90,7 @@ function explainBeforeContainers(pod: Pod, events: readonly Event[], now: number
   const message = plainText(problem.message ?? '');
   const evidence = [`${message}${at === undefined ? '' : ` (${humanDuration(now - at)} ago)`}`];
   if (problem === sandbox) {
-    const advice = 'kubelette doctor checks what the node needs; the agent tries again';
+    const advice = diskAdvice(message) ?? 'kubelette doctor checks what the node needs; the agent tries again';
     return { kind: 'SandboxFailed', text: 'its sandbox cannot be set up', evidence, advice };
   }
   const volume = /volume "([^"]+)"/.exec(message)?.[1];
@@ -94,8 +101,28 @@ function explainBeforeContainers(pod: Pod, events: readonly Event[], now: number
     evidence,
     advice: missing
       ? `create the ${missing[1]} ${missing[2]}; the pod then starts by itself`
-      : 'correct what the message names',
+      : (diskAdvice(message) ?? 'correct what the message names'),
   };
+}
+
+/** By the words of the scheduler, and of a kubelet that rejects a pod. */
+const PLACEMENT_ADVICE: readonly (readonly [RegExp, string])[] = [
+  [
+    /affinity|selector/,
+    'correct spec.nodeSelector or spec.affinity; kubelette get nodes -o yaml shows the labels of the node',
+  ],
+  [
+    /Insufficient|enough resource|Too many pods/,
+    'lower resources.requests, or delete other pods; kubelette get nodes -o yaml shows what the node has',
+  ],
+  [/free ports/, 'another pod has its hostPort: delete that one, or take another port'],
+  [/taint/i, 'add the taint of the node to spec.tolerations'],
+  [/unschedulable/, 'kubectl uncordon lets the node take pods again'],
+  [/no nodes available/, 'kubelette up starts one'],
+];
+
+function placementAdvice(message: string): string {
+  return PLACEMENT_ADVICE.find(([words]) => words.test(message))?.[1] ?? 'correct what the message names';
 }
 
 /** The init container that everything else waits for; nothing once all are done. */
@@ -204,7 +231,15 @@ function explainFinished(pod: Pod, events: readonly Event[], now: number): Expla
     ...(pod.spec?.containers ?? []).map((c) => factsOf(pod, c, `container ${c.name}`, events, [], now)),
   ].filter((f) => (f.status?.state?.terminated?.exitCode ?? 0) !== 0 && !isSidecar(f.container));
   const causes: Cause[] = [];
-  if (reason === 'DeadlineExceeded') {
+  const rejection = /^Pod was rejected: (.*)$/s.exec(plainText(message ?? ''))?.[1]?.replace(/\.$/, '');
+  if (rejection !== undefined) {
+    causes.push({
+      kind: 'Rejected',
+      text: `the node rejected the pod${reason ? ` (${reason})` : ''}: ${rejection}`,
+      evidence: [],
+      advice: `${placementAdvice(rejection)}; then create the pod anew: this one is not tried again`,
+    });
+  } else if (reason === 'DeadlineExceeded') {
     causes.push({
       kind: 'DeadlineExceeded',
       text: `it ran longer than its activeDeadlineSeconds (${pod.spec?.activeDeadlineSeconds ?? '?'}s)`,

@@ -5,6 +5,7 @@
 export type CauseKind =
   // the pod as a whole
   | 'NotAccepted'
+  | 'Unschedulable'
   | 'Starting'
   | 'SandboxFailed'
   | 'VolumeNotReady'
@@ -12,6 +13,7 @@ export type CauseKind =
   | 'Terminating'
   | 'Finalizers'
   | 'DeadlineExceeded'
+  | 'Rejected'
   | 'PodFailed'
   // before a container runs
   | 'ImagePulling'
@@ -63,6 +65,7 @@ export interface Explanation {
 
 /** Kinds that do not go away by waiting a moment. */
 const FAILING: ReadonlySet<CauseKind> = new Set<CauseKind>([
+  'Unschedulable',
   'SandboxFailed',
   'VolumeNotReady',
   'ImagePullFailed',

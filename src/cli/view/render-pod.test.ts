@@ -200,4 +200,17 @@ describe('without a terminal', () => {
       'web/app: readiness probe succeeded',
     ]);
   });
+
+  test('a pod that no node can take: why, and what to do', () => {
+    const view = starting();
+    const message = '0/1 nodes are available: 1 Insufficient cpu.';
+    const { nodeName: _, ...spec } = view.pod.spec;
+    const status = { conditions: [{ type: 'PodScheduled', status: 'False', message }] };
+    const pod: Pod = { ...view.pod, spec, status };
+    expect([...podFacts({ ...view, pod }).values()].slice(-2)).toEqual([
+      'web: not ready: something fails',
+      'web: no node can take the pod: 0/1 nodes are available: 1 Insufficient cpu: ' +
+        'lower resources.requests, or delete other pods; kubelette get nodes -o yaml shows what the node has',
+    ]);
+  });
 });
