@@ -26,3 +26,11 @@ export interface TypeSchema extends FieldSchema {
 
 /** All types by short name, such as `core.v1.Pod` and `meta.v1.ObjectMeta`. */
 export type SchemaTable = Readonly<Record<string, TypeSchema>>;
+
+/**
+ * The fields of a protobuf message by number. A name that ends in `?` is that of a pointer: its 0, false and '' were said by somebody.
+ * Fields within are those of a message of its own that JSON has in the outer object.
+ */
+export interface MessageFields {
+  readonly [number: number]: string | MessageFields;
+}

@@ -8,12 +8,12 @@ const text = (w: BinaryWriter, field: number, value: string) => w.uint32((field 
 const nested = (w: BinaryWriter, field: number, write: Write) => w.uint32((field << 3) | 2).bytes(encode(write));
 
 /** As client-go wraps an object. */
-const body = (kind: string, raw: Write): Buffer =>
+const body = (kind: string, raw: Write, apiVersion = 'v1'): Buffer =>
   Buffer.concat([
     Buffer.from('k8s\0'),
     encode((w) =>
       nested(
-        nested(w, 1, (t) => text(text(t, 1, 'v1'), 2, kind)),
+        nested(w, 1, (t) => text(text(t, 1, apiVersion), 2, kind)),
         2,
         raw,
       ),
@@ -54,7 +54,7 @@ test('options of a deletion: zero is something else than nothing', async () => {
     nested(w, 2, (p) => text(p, 1, 'uid'));
     return text(text(w, 4, 'Background'), 5, 'All');
   };
-  expect(await decodeProtobuf(body('DeleteOptions', raw))).toMatchObject({
+  expect(await decodeProtobuf(body('DeleteOptions', raw, 'coordination.k8s.io/v1'))).toMatchObject({
     gracePeriodSeconds: 0,
     preconditions: { uid: 'uid' },
     propagationPolicy: 'Background',
@@ -62,9 +62,71 @@ test('options of a deletion: zero is something else than nothing', async () => {
   });
 });
 
-test('a kind that nobody sends in this form', async () => {
-  expect(await decodeProtobuf(body('Pod', (w) => w))).toBeUndefined();
-  expect(await decodeProtobuf(body('toString', (w) => w))).toBeUndefined();
+test('kinds that are not served: their names are enough to refuse them', async () => {
+  expect(await decodeProtobuf(body('Deployment', (w) => w, 'apps/v1'))).toEqual({
+    kind: 'Deployment',
+    apiVersion: 'apps/v1',
+  });
+  expect(await decodeProtobuf(body('toString', (w) => w))).toEqual({ kind: 'toString', apiVersion: 'v1' });
+});
+
+const number = (w: BinaryWriter, field: number, value: number) => w.uint32(field << 3).int64(value);
+
+test('a pod: inline structs, quantities, lists of numbers, pointers to zero, zeros that JSON leaves out', async () => {
+  const raw: Write = (w) => {
+    nested(w, 1, (meta) => nested(text(meta, 1, 'p'), 8, (time) => time));
+    nested(w, 2, (spec) => {
+      nested(spec, 1, (v) =>
+        nested(text(v, 1, 'v'), 2, (source) => nested(source, 19, (c) => nested(c, 1, (l) => text(l, 1, 'c')))),
+      );
+      nested(spec, 2, (c) => {
+        text(text(text(c, 1, 'main'), 2, 'busybox'), 5, '');
+        nested(c, 7, (env) => text(text(env, 1, 'A'), 2, ''));
+        nested(c, 8, (r) => nested(r, 1, (e) => nested(text(e, 1, 'cpu'), 2, (q) => text(q, 1, '100m'))));
+        nested(c, 10, (probe) => {
+          nested(probe, 1, (handler) =>
+            nested(handler, 2, (get) => nested(text(get, 1, '/'), 2, (p) => number(number(p, 1, 0), 2, 80))),
+          );
+          return number(number(number(probe, 2, 0), 4, 5), 7, 0);
+        });
+        nested(c, 15, (context) => number(number(number(context, 4, 0), 6, 0), 7, -1));
+        return number(number(c, 16, 0), 18, 1);
+      });
+      number(number(spec, 4, 0), 11, 0);
+      return nested(spec, 14, (context) => number(number(context, 4, 0), 4, 7));
+    });
+    return nested(w, 3, (status) => text(status, 1, ''));
+  };
+  expect(await decodeProtobuf(body('Pod', raw))).toEqual({
+    kind: 'Pod',
+    apiVersion: 'v1',
+    metadata: { name: 'p' },
+    spec: {
+      volumes: [{ name: 'v', configMap: { name: 'c' } }],
+      containers: [
+        {
+          name: 'main',
+          image: 'busybox',
+          env: [{ name: 'A' }],
+          resources: { limits: { cpu: '100m' } },
+          livenessProbe: { httpGet: { path: '/', port: 80 }, periodSeconds: 5, terminationGracePeriodSeconds: 0 },
+          securityContext: { runAsUser: 0, readOnlyRootFilesystem: false, allowPrivilegeEscalation: true },
+          tty: true,
+        },
+      ],
+      terminationGracePeriodSeconds: 0,
+      securityContext: { supplementalGroups: [0, 7] },
+    },
+    status: {},
+  });
+});
+
+test('a lease: microseconds', async () => {
+  const raw: Write = (w) =>
+    nested(w, 2, (spec) => nested(number(spec, 2, 40), 4, (time) => number(number(time, 1, 86400), 2, 7000)));
+  expect(await decodeProtobuf(body('Lease', raw, 'coordination.k8s.io/v1'))).toMatchObject({
+    spec: { leaseDurationSeconds: 40, renewTime: '1970-01-02T00:00:00.000007Z' },
+  });
 });
 
 test.each([
@@ -75,7 +137,6 @@ test.each([
 });
 
 test('a Service: numbers and flags that are not set, ports by number and by name', async () => {
-  const number = (w: BinaryWriter, field: number, value: number) => w.uint32(field << 3).int64(value);
   const target = (w: BinaryWriter, kind: number, int: number, name: string) =>
     nested(w, 4, (t) => text(number(number(t, 1, kind), 2, int), 3, name));
   const raw: Write = (w) => {

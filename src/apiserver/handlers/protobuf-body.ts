@@ -1,159 +1,107 @@
 import type { BinaryReader } from '@bufbuild/protobuf/wire';
+import { FIELD_NUMBERS } from '../../api/generated/field-numbers.ts';
+import { setOwnValue } from '../../api/own-value.ts';
+import type { FieldSchema, MessageFields } from '../../api/schema-table.ts';
 import { formatTime } from '../../api/time.ts';
+import { parseApiVersion, schemaOf, typeNameOf } from '../../api/type-names.ts';
 
-type Type = Scalar | Message | { readonly map: 'string' | 'bytes' };
-/** Of 'number' and 'flag', 0 and false say that nothing was given. */
-type Scalar = 'string' | 'int64' | 'number' | 'bool' | 'flag' | 'bytes' | 'time' | 'intOrString';
-/** Fields by number: name, type, and whether it is a list. */
-type Message = ReadonlyMap<number, readonly [name: string, type: Type, repeated?: 'repeated']>;
-
-const message = (fields: Record<number, [string, Type, 'repeated'?]>): Message =>
-  new Map(Object.entries(fields).map(([number, field]) => [Number(number), field]));
-
-const OWNER_REFERENCE = message({
-  1: ['kind', 'string'],
-  3: ['name', 'string'],
-  4: ['uid', 'string'],
-  5: ['apiVersion', 'string'],
-  6: ['controller', 'bool'],
-  7: ['blockOwnerDeletion', 'bool'],
-});
-const OBJECT_META = message({
-  1: ['name', 'string'],
-  2: ['generateName', 'string'],
-  3: ['namespace', 'string'],
-  5: ['uid', 'string'],
-  6: ['resourceVersion', 'string'],
-  8: ['creationTimestamp', 'time'],
-  9: ['deletionTimestamp', 'time'],
-  11: ['labels', { map: 'string' }],
-  12: ['annotations', { map: 'string' }],
-  13: ['ownerReferences', OWNER_REFERENCE, 'repeated'],
-  14: ['finalizers', 'string', 'repeated'],
-});
-const OBJECT_REFERENCE = message({
-  1: ['kind', 'string'],
-  2: ['namespace', 'string'],
-  3: ['name', 'string'],
-  4: ['uid', 'string'],
-  5: ['apiVersion', 'string'],
-  6: ['resourceVersion', 'string'],
-  7: ['fieldPath', 'string'],
-});
-const DELETE_OPTIONS = message({
-  1: ['gracePeriodSeconds', 'int64'],
-  2: ['preconditions', message({ 1: ['uid', 'string'], 2: ['resourceVersion', 'string'] })],
-  3: ['orphanDependents', 'bool'],
-  4: ['propagationPolicy', 'string'],
-  5: ['dryRun', 'string', 'repeated'],
-});
-const SERVICE_PORT = message({
-  1: ['name', 'string'],
-  2: ['protocol', 'string'],
-  3: ['port', 'number'],
-  4: ['targetPort', 'intOrString'],
-  5: ['nodePort', 'number'],
-  6: ['appProtocol', 'string'],
-});
-const SERVICE_SPEC = message({
-  1: ['ports', SERVICE_PORT, 'repeated'],
-  2: ['selector', { map: 'string' }],
-  3: ['clusterIP', 'string'],
-  4: ['type', 'string'],
-  5: ['externalIPs', 'string', 'repeated'],
-  7: ['sessionAffinity', 'string'],
-  8: ['loadBalancerIP', 'string'],
-  9: ['loadBalancerSourceRanges', 'string', 'repeated'],
-  10: ['externalName', 'string'],
-  11: ['externalTrafficPolicy', 'string'],
-  12: ['healthCheckNodePort', 'number'],
-  13: ['publishNotReadyAddresses', 'flag'],
-  14: ['sessionAffinityConfig', message({ 1: ['clientIP', message({ 1: ['timeoutSeconds', 'int64'] })] })],
-  17: ['ipFamilyPolicy', 'string'],
-  18: ['clusterIPs', 'string', 'repeated'],
-  19: ['ipFamilies', 'string', 'repeated'],
-  20: ['allocateLoadBalancerNodePorts', 'bool'],
-  21: ['loadBalancerClass', 'string'],
-  22: ['internalTrafficPolicy', 'string'],
-  23: ['trafficDistribution', 'string'],
-});
-const withMeta = (fields: Record<number, [string, Type, 'repeated'?]>): Message =>
-  message({ 1: ['metadata', OBJECT_META], ...fields });
-
-/** The kinds that kubectl sends in this form. Field numbers: generated.proto of k8s.io/api and k8s.io/apimachinery */
-const KINDS: Readonly<Record<string, Message>> = {
-  Namespace: withMeta({ 2: ['spec', message({ 1: ['finalizers', 'string', 'repeated'] })] }),
-  ConfigMap: withMeta({
-    2: ['data', { map: 'string' }],
-    3: ['binaryData', { map: 'bytes' }],
-    4: ['immutable', 'bool'],
-  }),
-  Secret: withMeta({
-    2: ['data', { map: 'bytes' }],
-    3: ['type', 'string'],
-    4: ['stringData', { map: 'string' }],
-    5: ['immutable', 'bool'],
-  }),
-  ServiceAccount: withMeta({
-    2: ['secrets', OBJECT_REFERENCE, 'repeated'],
-    3: ['imagePullSecrets', message({ 1: ['name', 'string'] }), 'repeated'],
-    4: ['automountServiceAccountToken', 'bool'],
-  }),
-  Service: withMeta({ 2: ['spec', SERVICE_SPEC] }),
-  Binding: withMeta({ 2: ['target', OBJECT_REFERENCE] }),
-  Eviction: withMeta({ 2: ['deleteOptions', DELETE_OPTIONS] }),
-  DeleteOptions: DELETE_OPTIONS,
-  SelfSubjectReview: withMeta({}),
-  SelfSubjectAccessReview: withMeta({
-    2: [
-      'spec',
-      message({
-        1: [
-          'resourceAttributes',
-          message({
-            1: ['namespace', 'string'],
-            2: ['verb', 'string'],
-            3: ['group', 'string'],
-            4: ['version', 'string'],
-            5: ['resource', 'string'],
-            6: ['subresource', 'string'],
-            7: ['name', 'string'],
-          }),
-        ],
-        2: ['nonResourceAttributes', message({ 1: ['path', 'string'], 2: ['verb', 'string'] })],
-      }),
-    ],
-  }),
-};
+interface Field {
+  readonly name: string;
+  readonly schema: FieldSchema;
+  /** 0, false and '' say something: for others Go writes them when nothing was given, and JSON leaves them out. */
+  readonly keepsZero: boolean;
+}
+/** Fields by number; a map within is a message whose fields JSON has in the outer object. */
+type Message = ReadonlyMap<number, Field | Message>;
 
 /** `k8s` and a zero: what every body in this form begins with. */
 const MAGIC = Buffer.from([0x6b, 0x38, 0x73, 0x00]);
-const ENVELOPE = message({
-  1: ['type', message({ 1: ['apiVersion', 'string'], 2: ['kind', 'string'] })],
-  2: ['raw', 'bytes'],
+const ENVELOPE = scalars({
+  1: ['apiVersion', { type: 'string' }],
+  2: ['kind', { type: 'string' }],
 });
+const TIMESTAMP = scalars({
+  1: ['seconds', { type: 'integer' }],
+  2: ['nanos', { type: 'integer' }],
+});
+const INT_OR_STRING = scalars({
+  1: ['isText', { type: 'integer' }],
+  2: ['number', { type: 'integer' }],
+  3: ['text', { type: 'string' }],
+});
+const QUANTITY = scalars({ 1: ['text', { type: 'string' }] });
 
 /**
- * A body in Kubernetes' protobuf form as the object that its JSON form would be: kubectl from 1.32 on sends what it creates
- * itself (namespaces, config maps, secrets, service accounts, Services) in no other. Undefined for a kind that is not among them.
+ * A body in Kubernetes' protobuf form as the object that its JSON form would be: Go's clients write most objects in it, kubectl from
+ * 1.32 on what it makes itself. Of a kind that is not served only kind and version.
+ * Source: apimachinery pkg/runtime/serializer/protobuf; field numbers and types: k8s.io/api
  * @throws when the bytes are no such message
  */
-export async function decodeProtobuf(body: Buffer): Promise<object | undefined> {
+export async function decodeProtobuf(body: Buffer): Promise<object> {
   const { BinaryReader } = await import('@bufbuild/protobuf/wire');
   if (!body.subarray(0, MAGIC.length).equals(MAGIC)) throw new Error('the body does not begin with "k8s\\0"');
-  const read = (bytes: Uint8Array, type: Message): Record<string, unknown> =>
-    readMessage(new BinaryReader(bytes), bytes.length, type);
-  const { type, raw } = read(body.subarray(MAGIC.length), ENVELOPE) as {
-    type?: { apiVersion?: string; kind?: string };
-    raw?: string;
-  };
-  const kind = type?.kind ?? '';
-  if (!Object.hasOwn(KINDS, kind)) return undefined;
-  return { kind, apiVersion: type?.apiVersion, ...read(Buffer.from(raw ?? '', 'base64'), KINDS[kind]!) };
+  const reader = new BinaryReader(body.subarray(MAGIC.length));
+  let type: { apiVersion?: string; kind?: string } = {};
+  let raw: Uint8Array = new Uint8Array();
+  while (reader.pos < reader.len) {
+    const [number, wireType] = reader.tag();
+    if (number === 1) type = readNested(reader, ENVELOPE);
+    else if (number === 2) raw = reader.bytes();
+    else reader.skip(wireType);
+  }
+  const { apiVersion = '', kind = '' } = type;
+  // Every group has options of deletion as its own.
+  const typeName =
+    kind === 'DeleteOptions' ? 'meta.v1.DeleteOptions' : typeNameOf({ ...parseApiVersion(apiVersion), kind });
+  if (!typeName || !Object.hasOwn(FIELD_NUMBERS, typeName)) return { kind, apiVersion };
+  return { kind, apiVersion, ...readMessage(new BinaryReader(raw), raw.length, messageOf(typeName)) };
 }
 
-function readMessage(reader: BinaryReader, end: number, type: Message): Record<string, unknown> {
-  const object: Record<string, unknown> = {};
+function scalars(fields: Record<number, [string, FieldSchema]>): Message {
+  return new Map(
+    Object.entries(fields).map(([number, [name, schema]]) => [Number(number), { name, schema, keepsZero: false }]),
+  );
+}
+
+const messages = new Map<string, Message>();
+
+/** @param typeName as in the schema table */
+function messageOf(typeName: string): Message {
+  let message = messages.get(typeName);
+  if (!message) {
+    message = compile(typeName, FIELD_NUMBERS[typeName] ?? {});
+    messages.set(typeName, message);
+  }
+  return message;
+}
+
+function compile(typeName: string, numbers: MessageFields): Message {
+  const { fields = {}, required = [] } = schemaOf(typeName);
+  const message = new Map<number, Field | Message>();
+  for (const [number, entry] of Object.entries(numbers) as [string, string | MessageFields][]) {
+    if (typeof entry !== 'string') {
+      message.set(Number(number), compile(typeName, entry));
+      continue;
+    }
+    const name = entry.replace('?', '');
+    const schema = fields[name];
+    if (schema) message.set(Number(number), { name, schema, keepsZero: name !== entry || required.includes(name) });
+  }
+  return message;
+}
+
+function readNested(reader: BinaryReader, type: Message, into: Record<string, unknown> = {}): Record<string, unknown> {
+  const length = reader.uint32();
+  return readMessage(reader, reader.pos + length, type, into);
+}
+
+/** @param end where the message ends: a position of the reader */
+function readMessage(
+  reader: BinaryReader,
+  end: number,
+  type: Message,
+  object: Record<string, unknown> = {},
+): Record<string, unknown> {
   while (reader.pos < end) {
     const [number, wireType] = reader.tag();
     const field = type.get(number);
@@ -161,53 +109,52 @@ function readMessage(reader: BinaryReader, end: number, type: Message): Record<s
       reader.skip(wireType);
       continue;
     }
-    const [name, fieldType, repeated] = field;
-    const value = readValue(reader, fieldType);
-    // Go writes texts that are not set, and JSON leaves them out.
-    if (value === undefined || (value === '' && !repeated)) continue;
-    if (repeated) object[name] = [...((object[name] as unknown[]) ?? []), value];
-    else if (typeof fieldType === 'object' && 'map' in fieldType) {
-      object[name] = { ...(object[name] as object), ...(value as object) };
-    } else object[name] = value;
+    if (field instanceof Map) {
+      readNested(reader, field, object);
+      continue;
+    }
+    const { name, schema, keepsZero } = field as Field;
+    if (schema.type === 'array') {
+      object[name] ??= [];
+      (object[name] as unknown[]).push(readValue(reader, schema.items ?? {}));
+    } else if (schema.values) {
+      object[name] ??= {};
+      const entry = readNested(reader, scalars({ 1: ['key', { type: 'string' }], 2: ['value', schema.values] }));
+      setOwnValue(object[name] as Record<string, unknown>, String(entry.key ?? ''), entry.value ?? '');
+    } else {
+      const value = readValue(reader, schema, wireType);
+      if (value !== undefined && (value || keepsZero)) object[name] = value;
+    }
   }
   return object;
 }
 
-function readValue(reader: BinaryReader, type: Type): unknown {
-  switch (type) {
-    case 'string':
-      return reader.string();
-    case 'int64':
-      return Number(reader.int64());
-    case 'number':
-      return Number(reader.int64()) || undefined;
-    case 'bool':
-      return reader.bool();
-    case 'flag':
-      return reader.bool() || undefined;
-    case 'bytes':
-      return Buffer.from(reader.bytes()).toString('base64');
-    default: {
-      const length = reader.uint32();
-      const end = reader.pos + length;
-      if (type === 'time') {
-        const { seconds } = readMessage(reader, end, TIMESTAMP);
-        return seconds === undefined ? undefined : formatTime(Number(seconds) * 1000);
-      }
-      if (type === 'intOrString') {
-        const { isText, number = 0, text = '' } = readMessage(reader, end, INT_OR_STRING);
-        return isText ? text : number;
-      }
-      if (type instanceof Map) return readMessage(reader, end, type);
-      const entry = readMessage(
-        reader,
-        end,
-        message({ 1: ['key', 'string'], 2: ['value', (type as { map: 'string' }).map] }),
-      );
-      return { [String(entry.key ?? '')]: entry.value ?? '' };
+function readValue(reader: BinaryReader, schema: FieldSchema, wireType = 2): unknown {
+  switch (schema.ref) {
+    case undefined:
+      break;
+    case 'meta.v1.Time':
+    case 'meta.v1.MicroTime': {
+      const { seconds, nanos = 0 } = readNested(reader, TIMESTAMP) as { seconds?: number; nanos?: number };
+      if (seconds === undefined) return undefined;
+      const whole = formatTime(seconds * 1000);
+      if (schema.ref === 'meta.v1.Time') return whole;
+      return whole.replace('Z', `.${String(Math.floor(nanos / 1000)).padStart(6, '0')}Z`);
     }
+    case 'api.resource.Quantity':
+      return readNested(reader, QUANTITY).text ?? '0';
+    case 'util.intstr.IntOrString': {
+      const { isText, number = 0, text = '' } = readNested(reader, INT_OR_STRING);
+      return isText ? text : number;
+    }
+    default:
+      return readNested(reader, messageOf(schema.ref));
   }
+  if (schema.type === 'string') {
+    return schema.format === 'byte' ? Buffer.from(reader.bytes()).toString('base64') : reader.string();
+  }
+  if (schema.type === 'integer') return Number(reader.int64());
+  if (schema.type === 'boolean') return reader.bool();
+  reader.skip(wireType);
+  return undefined;
 }
-
-const TIMESTAMP = message({ 1: ['seconds', 'int64'] });
-const INT_OR_STRING = message({ 1: ['isText', 'flag'], 2: ['number', 'int64'], 3: ['text', 'string'] });

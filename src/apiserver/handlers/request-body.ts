@@ -44,12 +44,9 @@ async function yamlToJson(text: string): Promise<string> {
 
 async function protobufToJson(bytes: Buffer): Promise<string> {
   const { decodeProtobuf } = await import('./protobuf-body.ts');
-  let object: object | undefined;
   try {
-    object = await decodeProtobuf(bytes);
+    return JSON.stringify(await decodeProtobuf(bytes));
   } catch (error) {
     throw badRequest(`the body is no protobuf message of Kubernetes: ${messageOf(error)}`);
   }
-  if (!object) throw unsupportedMediaType();
-  return JSON.stringify(object);
 }
