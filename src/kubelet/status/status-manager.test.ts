@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Pod } from '../../api/generated/types.ts';
+import type { Pod, PodStatus } from '../../api/generated/types.ts';
 import { PODS } from '../../api/resources.ts';
 import { FakeKubeClient } from '../../client/fake-kube-client.ts';
 import { FakeClock } from '../../lib/fake-clock.ts';
@@ -95,5 +95,27 @@ describe('StatusManager', () => {
     t.manager.set(t.pod, { phase: 'Running' });
     await t.clock.advance(0);
     expect(t.client.all(PODS)[0]!.status).toEqual({ phase: 'Running' });
+  });
+
+  it('what somebody else wrote is put right, but for conditions that are not ours', async () => {
+    const t = await setUp();
+    const status: PodStatus = { phase: 'Running', conditions: [{ type: 'Ready', status: 'True' }] };
+    t.manager.set(t.pod, status);
+    await t.clock.advance(0);
+    const theirs = { type: 'example.com/go', status: 'True' };
+    const patch = { status: { phase: 'Failed', conditions: [{ type: 'Ready', status: 'False' }, theirs] } };
+    const key = { name: 'p', namespace: 'n' };
+    t.manager.observe(await t.client.patch(PODS, key, 'strategic', patch, { subresource: 'status' }));
+    t.manager.set(t.pod, status);
+    await t.clock.advance(0);
+    expect(t.client.all(PODS)[0]!.status).toEqual({
+      ...status,
+      conditions: expect.arrayContaining([...status.conditions!, theirs]),
+    });
+    const before = t.written().length;
+    t.manager.observe(t.client.all(PODS)[0]!);
+    t.manager.set(t.pod, status);
+    await t.clock.advance(0);
+    expect(t.written()).toHaveLength(before);
   });
 });

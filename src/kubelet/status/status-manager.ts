@@ -69,20 +69,26 @@ export class StatusManager {
     return this.entries.get(podUID)?.acknowledged;
   }
 
-  /** From now on this shall be the pod's status. Takes ownership of `status`. */
+  /**
+   * From now on this shall be the pod's status: written when it is another, or when somebody else has changed what the API server
+   * holds (upstream: needsReconcile). Takes ownership of `status`.
+   */
   set(pod: Pod, status: PodStatus): void {
     const entry = this.entryOf(pod);
-    if (sameStatus(entry.wanted, status)) return;
-    entry.wanted = status;
-    entry.due?.push(status);
+    if (!sameStatus(entry.wanted, status)) {
+      entry.wanted = status;
+      entry.due?.push(status);
+    } else if (entry.acknowledged === entry.wanted || !statusPatch(entry.acknowledged, entry.wanted)) return;
     this.write(entry);
   }
 
-  /** A newer object came from the API server: its foreign conditions are what they are there. */
+  /** A newer object came from the API server. */
   observe(pod: Pod): void {
     const entry = this.entries.get(pod.metadata.uid ?? '');
     // A watch lags behind our own writes.
-    if (entry && !entry.writing && versionOf(pod) >= entry.version) entry.acknowledged = pod.status ?? {};
+    if (!entry || entry.writing || versionOf(pod) < entry.version) return;
+    const status = pod.status ?? {};
+    entry.acknowledged = sameStatus(status, entry.wanted) ? entry.wanted : status;
   }
 
   /** Everything of the pod is gone from this node: deletes the object, once its last status is written. */

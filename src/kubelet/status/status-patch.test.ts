@@ -10,7 +10,7 @@ const FROM: PodStatus = {
   conditions: [
     { type: 'Ready', status: 'False', reason: 'ContainersNotReady', message: 'm' },
     { type: 'Initialized', status: 'True' },
-    { type: 'Old', status: 'True' },
+    { type: 'PodScheduled', status: 'True' },
   ],
   podIPs: [{ ip: '1' }, { ip: '2' }],
   resources: { limits: { memory: '1', cpu: '1' } },
@@ -48,12 +48,19 @@ describe('statusPatch', () => {
       message: 'new',
       conditions: [
         { type: 'Ready', status: 'True', reason: null, message: null },
-        { $patch: 'delete', type: 'Old' },
+        { $patch: 'delete', type: 'PodScheduled' },
       ],
       podIPs: [{ ip: '3' }, { $patch: 'delete', ip: '1' }, { $patch: 'delete', ip: '2' }],
       resources: { limits: { memory: '2', cpu: null } },
       containerStatuses: TO.containerStatuses,
     });
+  });
+
+  it('names no conditions of others, whether they are new, changed or gone', () => {
+    const theirs = (status: string): PodStatus => ({ conditions: [{ type: 'example.com/go', status }] });
+    expect(statusPatch(theirs('False'), theirs('True'))).toBeUndefined();
+    expect(statusPatch(theirs('False'), {})).toBeUndefined();
+    expect(statusPatch({}, theirs('False'))).toBeUndefined();
   });
 
   it('makes of the one the other, and leaves what others wrote meanwhile', () => {

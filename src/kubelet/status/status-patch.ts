@@ -1,11 +1,15 @@
 import type { PodStatus } from '../../api/generated/types.ts';
+import { OWN_CONDITIONS } from './pod-conditions.ts';
 
 /** Lists in a pod's status that a strategic merge patch merges item by item, and by what. The others it replaces. */
 const MERGED_LISTS: Record<string, string> = { conditions: 'type', podIPs: 'ip', hostIPs: 'ip' };
 
+const OWN_TYPES: ReadonlySet<unknown> = new Set(OWN_CONDITIONS);
+
 /**
- * The strategic merge patch that turns one status into another, or undefined when nothing differs. It names only what differs,
- * so that conditions of others (readiness gates) that changed meanwhile are not undone. Pure.
+ * The strategic merge patch that turns one status into another, or undefined when nothing differs. It names only what differs, and
+ * no conditions of others (readiness gates): those are as the API server has them. Pure.
+ * Source: pkg/kubelet/status/status_manager.go isPodStatusByKubeletEqual
  */
 export function statusPatch(from: PodStatus, to: PodStatus): Record<string, unknown> | undefined {
   const before = from as Record<string, unknown>;
@@ -14,8 +18,11 @@ export function statusPatch(from: PodStatus, to: PodStatus): Record<string, unkn
   for (const key of new Set([...Object.keys(before), ...Object.keys(after)])) {
     const [a, b] = [before[key], after[key]];
     if (isSame(a, b)) continue;
-    if (b === undefined) patch[key] = null;
-    else if (MERGED_LISTS[key]) patch[key] = listPatch(MERGED_LISTS[key], asItems(a), asItems(b));
+    if (MERGED_LISTS[key]) {
+      const isOurs = (item: Item): boolean => key !== 'conditions' || OWN_TYPES.has(item.type);
+      const items = listPatch(MERGED_LISTS[key], asItems(a).filter(isOurs), asItems(b).filter(isOurs));
+      if (items.length > 0) patch[key] = items;
+    } else if (b === undefined) patch[key] = null;
     else patch[key] = isObject(a) && isObject(b) ? objectPatch(a, b) : b;
   }
   return Object.keys(patch).length > 0 ? patch : undefined;
