@@ -5,7 +5,7 @@ import { ApiStatusError } from '../../api/status-error.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { isAbort, messageOf } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/logger.ts';
-import { authenticate, authorize } from '../auth/access.ts';
+import { admit } from '../auth/access.ts';
 import { methodNotAllowed, noSuchResource } from '../registry/api-errors.ts';
 import { aggregatedDiscovery, isKnownGroup, legacyDiscovery } from './discovery.ts';
 import { Exchange } from './exchange.ts';
@@ -50,7 +50,7 @@ export class ApiHandler {
     try {
       const url = new URL(request.url ?? '/', 'https://apiserver');
       const info = parseRequest(request.method ?? 'GET', url.pathname, url.searchParams);
-      authorize(authenticate(request), info);
+      admit(request, info);
       if (!info.isResource) throw noSuchResource();
       this.streams.upgrade(info, url.searchParams, request, socket, head);
     } catch (error) {
@@ -60,9 +60,8 @@ export class ApiHandler {
 
   private async route(exchange: Exchange): Promise<void> {
     const { path, method, query } = exchange;
-    const user = authenticate(exchange.request);
     const info = parseRequest(method, path, query);
-    authorize(user, info);
+    const user = admit(exchange.request, info);
     if (!info.isResource) return this.routePath(exchange);
     const review = REVIEWS[`${info.group}/${info.plural}`];
     if (review) {

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { connect, type TLSSocket } from 'node:tls';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { startTestServer, type TestServer } from '../../../test/start-test-server.ts';
 import type { ConfigMap, Node, Pod } from '../../api/generated/types.ts';
 import { CONFIGMAPS, NODES, PODS } from '../../api/resources.ts';
@@ -306,4 +306,65 @@ test('streams go to the kubelet byte for byte; logs and the node proxy too', asy
   const gone = await server.ask(`${pod}/log?container=c`);
   expect(gone.code).toBe(500);
   expect(gone.text).toMatch(/error dialing backend: dial tcp 127\.0\.0\.1:\d+: connect: connection refused/);
+});
+
+describe('impersonation', () => {
+  const as = (name: string, more: Record<string, string> = {}) => ({ headers: { 'Impersonate-User': name, ...more } });
+  const REVIEW = '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews';
+
+  test.each([
+    ['alice', {}, { username: 'alice', groups: ['system:authenticated'] }],
+    [
+      'alice',
+      { 'Impersonate-Group': 'g', 'Impersonate-Uid': '7', 'Impersonate-Extra-a%2fb': 'c' },
+      { username: 'alice', uid: '7', groups: ['g', 'system:authenticated'], extra: { 'a/b': ['c'] } },
+    ],
+    [
+      'system:anonymous',
+      { 'Impersonate-Group': 'system:authenticated' },
+      { username: 'system:anonymous', groups: ['system:authenticated', 'system:unauthenticated'] },
+    ],
+    [
+      'system:serviceaccount:n:s',
+      {},
+      {
+        username: 'system:serviceaccount:n:s',
+        groups: ['system:serviceaccounts', 'system:serviceaccounts:n', 'system:authenticated'],
+      },
+    ],
+    ['system:node:n', {}, { username: 'system:node:n', groups: ['system:nodes', 'system:authenticated'] }],
+  ])('%s %j', async (name, more, userInfo) => {
+    const path = '/apis/authentication.k8s.io/v1/selfsubjectreviews';
+    const { text } = await server.ask(path, { method: 'POST', ...as(name, more), body: {} });
+    expect(JSON.parse(text).status.userInfo).toEqual(userInfo);
+  });
+
+  test('whoever is no administrator is refused, and told beforehand', async () => {
+    const listed = await server.ask('/api/v1/namespaces/default/pods', as('alice'));
+    expect([listed.code, JSON.parse(listed.text).message]).toEqual([
+      403,
+      'pods is forbidden: User "alice" cannot list resource "pods" in API group "" in the namespace "default"',
+    ]);
+    expect((await server.ask('/apis', as('alice'))).code).toBe(200);
+    const masters = as('alice', { 'Impersonate-Group': 'system:masters' });
+    expect((await server.ask('/api/v1/namespaces/default/pods', masters)).code).toBe(200);
+    const review = { spec: { resourceAttributes: { verb: 'list', resource: 'pods' } } };
+    const allowed = async (question: object) =>
+      JSON.parse((await server.ask(REVIEW, { method: 'POST', body: review, ...question })).text).status;
+    expect(await allowed(as('alice'))).toEqual({ allowed: false });
+    expect(await allowed({})).toEqual({ allowed: true });
+  });
+
+  test('nobody but an administrator is taken for another, and nobody without a name', async () => {
+    const refused = await server.ask('/api/v1/pods', { ...as('alice'), anonymous: true });
+    expect([refused.code, JSON.parse(refused.text).message]).toEqual([
+      403,
+      'pods is forbidden: User "system:anonymous" cannot impersonate-on:user-info:list resource "pods" in API group "" at the cluster scope',
+    ]);
+    const nameless = await server.ask('/api/v1/pods', { headers: { 'Impersonate-Group': 'g' } });
+    expect([nameless.code, JSON.parse(nameless.text).message]).toEqual([
+      400,
+      'requested &user.DefaultInfo{Name:"", UID:"", Groups:[]string{"g"}, Extra:map[string][]string(nil)} without impersonating a user name',
+    ]);
+  });
 });

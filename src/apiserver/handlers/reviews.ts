@@ -1,5 +1,6 @@
+import type { SelfSubjectAccessReviewSpec } from '../../api/generated/types.ts';
 import { formatTime } from '../../api/time.ts';
-import type { User } from '../auth/access.ts';
+import { isAllowed, type User } from '../auth/access.ts';
 import type { Exchange } from './exchange.ts';
 import { negotiate } from './negotiate.ts';
 import { bodyValue } from './request-body.ts';
@@ -13,14 +14,22 @@ export const REVIEWS: Readonly<Record<string, (exchange: Exchange, user: User, n
         kind: 'SelfSubjectReview',
         apiVersion: 'authentication.k8s.io/v1',
         metadata: { creationTimestamp: formatTime(now) },
-        status: { userInfo: { username: user.name, groups: user.groups } },
+        status: { userInfo: userInfo(user) },
       },
       negotiate(exchange.header('accept'), 'objects'),
     ),
 
-  // Whoever gets here is an administrator: there are no other roles yet.
-  'authorization.k8s.io/selfsubjectaccessreviews': async (exchange) => {
-    const { spec = {} } = ((await bodyValue(exchange)) ?? {}) as { spec?: object };
+  'authorization.k8s.io/selfsubjectaccessreviews': async (exchange, user) => {
+    const { spec = {} } = ((await bodyValue(exchange)) ?? {}) as { spec?: SelfSubjectAccessReviewSpec };
+    const { resourceAttributes, nonResourceAttributes } = spec;
+    const { verb = '', group = '', resource = '' } = resourceAttributes ?? {};
+    const allowed = resourceAttributes
+      ? isAllowed(user, { isResource: true, verb, group, plural: resource })
+      : isAllowed(user, {
+          isResource: false,
+          verb: nonResourceAttributes?.verb ?? '',
+          path: nonResourceAttributes?.path ?? '',
+        });
     return exchange.send(
       201,
       {
@@ -28,9 +37,13 @@ export const REVIEWS: Readonly<Record<string, (exchange: Exchange, user: User, n
         apiVersion: 'authorization.k8s.io/v1',
         metadata: {},
         spec,
-        status: { allowed: true },
+        status: { allowed },
       },
       negotiate(exchange.header('accept'), 'objects'),
     );
   },
 };
+
+function userInfo({ name, uid, groups, extra }: User): object {
+  return { username: name, ...(uid ? { uid } : {}), groups, ...(extra ? { extra } : {}) };
+}
