@@ -5,7 +5,7 @@ import type { FieldError } from '../../api/validation/field-error.ts';
 import { assert } from '../../lib/errors.ts';
 import type { Cidr } from '../../lib/ipv4.ts';
 import { forbidden, notFound } from './api-errors.ts';
-import { admitPod } from './pod-admission.ts';
+import { admitPod, admitPodUpdate } from './pod-admission.ts';
 import type { Admission, Registry } from './registry.ts';
 import type { ResourceDefinition } from './resource-definition.ts';
 import { findResource, STORED_RESOURCES } from './resource-table.ts';
@@ -80,6 +80,10 @@ export class ClusterAdmission implements Admission {
     if (resource.plural === PODS.plural) {
       admitPod(object as Pod, (account) => this.find(SERVICEACCOUNTS, `${namespace}/${account}`) as ServiceAccount);
     }
+  }
+
+  admitUpdate({ resource }: ResourceDefinition, object: KubeObject, old: KubeObject): void {
+    if (resource.plural === PODS.plural) admitPodUpdate(object as Pod, old as Pod);
   }
 
   allocate({ resource, collection }: ResourceDefinition, object: KubeObject, old?: KubeObject): FieldError[] {

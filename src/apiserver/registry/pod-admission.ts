@@ -34,6 +34,13 @@ export function admitPod(pod: Pod, findServiceAccount: (name: string) => Service
   admitPriority(spec, name);
 }
 
+/** The same plugins on an update: who replaces a pod by his manifest did not write what they had filled in. Changes `pod`. */
+export function admitPodUpdate({ spec }: Pod, { spec: old }: Pod): void {
+  addTolerations(spec);
+  if (old.priority !== undefined) spec.priority ??= old.priority;
+  if (old.preemptionPolicy !== undefined) spec.preemptionPolicy ??= old.preemptionPolicy;
+}
+
 function addTolerations(spec: PodSpec): void {
   for (const key of ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable']) {
     const covers = (t: Toleration): boolean => (t.key === key || !t.key) && (t.effect === 'NoExecute' || !t.effect);

@@ -178,6 +178,20 @@ describe('a pod', () => {
     expect(warnings).toEqual([expect.stringMatching(/^spec\.schedulerName: /)]);
   });
 
+  test('is replaced by the manifest that it was made from', () => {
+    const own = { nodeName: 'n', serviceAccountName: 'default', priorityClassName: 'system-node-critical' };
+    const before = createPod('p', own);
+    const manifest = (image: string): Pod => ({
+      metadata: { name: 'p' },
+      spec: { containers: [{ name: 'c', image }], ...own },
+    });
+    const { spec } = registry.update(pods, 'default', 'p', () => manifest('y')).object as Pod;
+    expect(spec).toEqual({
+      ...before.spec,
+      containers: [{ ...before.spec.containers[0]!, image: 'y', imagePullPolicy: 'Always' }],
+    });
+  });
+
   test('an update that changes nothing writes nothing; one of the spec raises the generation', () => {
     createPod('p');
     const { revision } = store;

@@ -69,6 +69,8 @@ export interface Deleted {
 export interface Admission {
   /** Fills in and refuses. @throws ApiStatusError */
   admitCreate(definition: ResourceDefinition, object: KubeObject): void;
+  /** Fills in what an update of the object itself leaves out. */
+  admitUpdate(definition: ResourceDefinition, object: KubeObject, old: KubeObject): void;
   /** Gives an object that is to be written what no other may have. @returns what is wrong with what it asks for */
   allocate(definition: ResourceDefinition, object: KubeObject, old?: KubeObject): FieldError[];
   /** @throws ApiStatusError 403 */
@@ -275,8 +277,9 @@ export class Registry {
     applyDefaults(resource, object);
     if (options.prepare) options.prepare(object, old);
     else if (options.status) keepAllButStatus(object, old);
-    else strategy.prepareForUpdate?.(object, old);
-    if (!options.status && !options.prepare) {
+    else {
+      this.admission.admitUpdate(definition, object, old);
+      strategy.prepareForUpdate?.(object, old);
       refuseInvalid(definition, object, this.admission.allocate(definition, object, old));
       refuseInvalid(definition, object, validateUpdate(resource, object, old));
     }
