@@ -98,7 +98,17 @@ test.each<[string, keyof typeof TYPE, string[]]>([
   ['WEB.Shop.svc.CLUSTER.local', 'A', ['web.shop.svc.cluster.local 5 A 10.96.0.7']],
   ['web.shop.svc.cluster.local', 'ANY', ['web.shop.svc.cluster.local 5 A 10.96.0.7']],
   ['web.shop.svc.cluster.local', 'AAAA', ['no-data']],
-  ['web.shop.svc.cluster.local', 'SRV', ['no-data']],
+  [
+    'web.shop.svc.cluster.local',
+    'SRV',
+    [
+      'web.shop.svc.cluster.local 5 SRV 0 33 80 web.shop.svc.cluster.local',
+      'web.shop.svc.cluster.local 5 SRV 0 33 81 web.shop.svc.cluster.local',
+      'web.shop.svc.cluster.local 5 SRV 0 33 82 web.shop.svc.cluster.local',
+    ],
+  ],
+  ['dual.shop.svc.cluster.local', 'SRV', ['no-data']],
+  ['_._tcp.web.shop.svc.cluster.local', 'SRV', ['no-such-name']],
   ['dual.shop.svc.cluster.local', 'AAAA', ['dual.shop.svc.cluster.local 5 AAAA fd000000000000000000000000000008']],
   [
     '_http._tcp.web.shop.svc.cluster.local',
@@ -123,6 +133,20 @@ test.each<[string, keyof typeof TYPE, string[]]>([
     ['db.shop.svc.cluster.local 5 A 10.88.0.2', 'db.shop.svc.cluster.local 5 A 10.88.0.3'],
   ],
   ['db.shop.svc.cluster.local', 'AAAA', ['no-data']],
+  [
+    'db.shop.svc.cluster.local',
+    'SRV',
+    [
+      'db.shop.svc.cluster.local 5 SRV 0 50 8080 db-0.db.shop.svc.cluster.local',
+      `db.shop.svc.cluster.local 5 SRV 0 50 8080 ${dbNode}`,
+    ],
+  ],
+  ['empty.shop.svc.cluster.local', 'SRV', ['no-such-name']],
+  [
+    'db-0.db.shop.svc.cluster.local',
+    'SRV',
+    ['db-0.db.shop.svc.cluster.local 5 SRV 0 100 8080 db-0.db.shop.svc.cluster.local'],
+  ],
   ['db-0.db.shop.svc.cluster.local', 'A', ['db-0.db.shop.svc.cluster.local 5 A 10.88.0.2']],
   ['db-0.db.shop.svc.cluster.local', 'AAAA', ['no-data']],
   [dbNode, 'A', [`${dbNode} 5 A 10.88.0.3`]],

@@ -39,7 +39,7 @@ const NOT_OURS: LookUp = { kind: 'not-ours' };
 /**
  * Answers a question from what the cluster has, by the specification "Kubernetes DNS-Based Service Discovery" (kubernetes/dns,
  * docs/specification.md). Pure. Where it leaves a choice, as CoreDNS: endpoints without a host name are called after their address
- * (`10-88-0-7`), and an address that is nobody's here is left to others.
+ * (`10-88-0-7`), an address that is nobody's here is left to others, and SRV for a Service's or an endpoint's own name is all its ports.
  */
 export function lookUp(question: Question, zone: ClusterZone, state: ClusterState): LookUp {
   const name = question.name.toLowerCase();
@@ -95,36 +95,42 @@ function serviceLookUp(
   }
   const slices = state.slicesOf(namespace, serviceName);
   const [first, second] = inner;
+  const serviceDomain = `${serviceName}.${namespace}.svc.${zone.domain}`;
+  const targets = (): Target[] =>
+    isHeadless(service) ? endpointTargets(slices, serviceDomain) : serviceTargets(service, serviceDomain);
   if (first === undefined) {
     const addresses = isHeadless(service) ? readyEndpoints(slices).flatMap((e) => e.addresses) : clusterIPs(service);
     // Without a ready endpoint a headless Service has no name: the specification, section 2.4.1.
     if (isHeadless(service) && addresses.length === 0) return NO_SUCH_NAME;
-    return ofType(type, addressRecords(name, addresses));
+    return type === TYPE.SRV ? srvAnswer(name, type, targets()) : ofType(type, addressRecords(name, addresses));
   }
-  const serviceDomain = `${serviceName}.${namespace}.svc.${zone.domain}`;
-  const targets = isHeadless(service) ? endpointTargets(slices, serviceDomain) : serviceTargets(service, serviceDomain);
   if (second !== undefined) {
-    const found = targets.filter(({ port, protocol }) => second === `_${port}` && first === `_${protocol}`);
-    if (found.length === 0) return NO_SUCH_NAME;
-    const weight = Math.max(1, Math.floor(100 / found.length));
-    const records = found.map(({ number, target }) =>
-      srvRecord(name, TTL, { priority: 0, weight, port: number, target }),
+    const found = targets().filter(
+      ({ port, protocol }) => port !== '' && second === `_${port}` && first === `_${protocol}`,
     );
-    return ofType(
-      type,
-      records,
-      found.flatMap(({ target, addresses }) => addressRecords(target, addresses)),
-    );
+    return found.length === 0 ? NO_SUCH_NAME : srvAnswer(name, type, found);
   }
-  if (first.startsWith('_')) return targets.some(({ protocol }) => first === `_${protocol}`) ? NO_DATA : NO_SUCH_NAME;
+  if (first.startsWith('_')) return targets().some(({ protocol }) => first === `_${protocol}`) ? NO_DATA : NO_SUCH_NAME;
   const named = readyEndpoints(slices).filter((endpoint) => hostnameOf(endpoint) === first);
   const addresses = named.flatMap((endpoint) => endpoint.addresses);
-  return addresses.length === 0 ? NO_SUCH_NAME : ofType(type, addressRecords(name, addresses));
+  if (addresses.length === 0) return NO_SUCH_NAME;
+  if (type !== TYPE.SRV) return ofType(type, addressRecords(name, addresses));
+  const own = endpointTargets(slices, serviceDomain).filter(({ target }) => target === `${first}.${serviceDomain}`);
+  return srvAnswer(name, type, own);
+}
+
+function srvAnswer(name: string, type: number, targets: readonly Target[]): LookUp {
+  const weight = Math.max(1, Math.floor(100 / targets.length));
+  return ofType(
+    type,
+    targets.map(({ number, target }) => srvRecord(name, TTL, { priority: 0, weight, port: number, target })),
+    targets.flatMap(({ target, addresses }) => addressRecords(target, addresses)),
+  );
 }
 
 /** What an SRV record leads to. */
 interface Target {
-  /** The port's name. */
+  /** The port's name; '' when it has none: then only the Service's or the endpoint's own name leads to it. */
   readonly port: string;
   /** In lower case. */
   readonly protocol: string;
@@ -133,20 +139,17 @@ interface Target {
   readonly addresses: readonly string[];
 }
 
-/** Unnamed ports have no SRV record. */
 function serviceTargets(service: Service, target: string): Target[] {
-  return (service.spec?.ports ?? [])
-    .filter(({ name }) => name)
-    .map(({ name = '', protocol = 'TCP', port }) => ({
-      ...{ port: name, protocol: protocol.toLowerCase() },
-      ...{ number: port, target, addresses: clusterIPs(service) },
-    }));
+  return (service.spec?.ports ?? []).map(({ name = '', protocol = 'TCP', port }) => ({
+    ...{ port: name, protocol: protocol.toLowerCase() },
+    ...{ number: port, target, addresses: clusterIPs(service) },
+  }));
 }
 
 function endpointTargets(slices: readonly EndpointSlice[], serviceDomain: string): Target[] {
   return slices.flatMap((slice) =>
     (slice.ports ?? [])
-      .filter(({ name, port }) => name && port !== undefined)
+      .filter(({ port }) => port !== undefined)
       .flatMap(({ name = '', protocol = 'TCP', port = 0 }) =>
         readyEndpoints([slice]).map((endpoint) => ({
           ...{ port: name, protocol: protocol.toLowerCase(), number: port },
