@@ -91,6 +91,23 @@ test('comes back when it is deleted, as often as that happens, and is put right 
   expect(await shown()).toEqual(asWanted);
 });
 
+test('follows the agent to another port in place; for another cluster address the Service is made anew; labels stay', async () => {
+  const before = await uids();
+  await server.client.patch(SERVICES, key, 'merge', { metadata: { labels: { mine: 'yes' } } });
+  await stop();
+  const ports = [{ ...wanted.ports[0]!, targetPort: 7443 }];
+  await start({ ...wanted, ports });
+  await server.clock.advance(2000);
+  expect(await shown()).toEqual({ ...asWanted, endpoints: [['10.88.0.1:7443']], slices: [['10.88.0.1:7443']] });
+  expect((await service()).spec!.ports![0]!.targetPort).toBe(7443);
+  expect(await uids()).toEqual(before);
+  await stop();
+  await start({ ...wanted, ports, clusterIP: '10.96.0.2' });
+  await server.clock.advance(2000);
+  expect((await service()).metadata.uid).not.toBe(before[0]);
+  expect((await service()).metadata.labels).toEqual({ component: 'apiserver', mine: 'yes' });
+});
+
 test('follows the agent to another address and port', async () => {
   await stop();
   const ports = [{ ...wanted.ports[0]!, targetPort: 7443 }];

@@ -18,7 +18,7 @@ const PAUSE_MS = 1000;
 
 /**
  * Keeps a Service of the agent's own in the API, with its endpoints: makes what is not there, also when somebody deleted it, and
- * replaces what leads elsewhere. What others add to it stays.
+ * changes what leads elsewhere. What others add to it stays.
  */
 export class AgentServiceController {
   /** Resolves when all of it was made, or could not be. */
@@ -89,17 +89,38 @@ export class AgentServiceController {
     const { client } = this.options;
     const { apiVersion: _, kind: __, ...content } = wanted;
     if (found && includes(found, content)) return false;
-    const { namespace, name = '' } = wanted.metadata;
     try {
-      // Not changed but made anew: a cluster address cannot change.
-      if (found) await client.delete(resource, { namespace, name });
-      await client.create(resource, wanted);
+      if (found) await this.change(resource, wanted, found);
+      else await client.create(resource, wanted);
     } catch (error) {
-      if (hasReason(error, 'AlreadyExists') || hasReason(error, 'NotFound')) return false;
+      if (['AlreadyExists', 'NotFound', 'Conflict'].some((reason) => hasReason(error, reason))) return false;
       throw error;
     }
     return true;
   }
+
+  /** What may not change, such as a cluster address, is made anew. */
+  private async change<T extends KubeObject>(resource: Resource<T>, wanted: T, found: T): Promise<void> {
+    const { client } = this.options;
+    try {
+      await client.update(resource, overlaid(found, wanted) as T);
+    } catch (error) {
+      if (!hasReason(error, 'Invalid')) throw error;
+      const { namespace, name = '', labels, annotations } = found.metadata;
+      await client.delete(resource, { namespace, name });
+      await client.create(resource, overlaid({ metadata: { labels, annotations } }, wanted) as T);
+    }
+  }
+}
+
+/** An object with what is wanted of it in place of what it has, lists wholly. */
+function overlaid(found: unknown, wanted: unknown): unknown {
+  if (![found, wanted].every((value) => typeof value === 'object' && value !== null && !Array.isArray(value))) {
+    return wanted;
+  }
+  const result: Record<string, unknown> = { ...(found as object) };
+  for (const [key, value] of Object.entries(wanted as object)) result[key] = overlaid(result[key], value);
+  return result;
 }
 
 /** Whether an object has everything that is wanted of it, lists exactly. An empty list may as well be absent. */
