@@ -140,6 +140,16 @@ test('services: load balancers and session affinity', () => {
   });
 });
 
+test.each([
+  ['ClusterIP', ['192.0.2.9'], 'Cluster'],
+  ['ClusterIP', [], undefined],
+  ['NodePort', [], 'Cluster'],
+  ['ExternalName', ['192.0.2.9'], undefined],
+] as const)('services: the external policy of a %s with external addresses %j', (type, externalIPs, policy) => {
+  const service: Service = { metadata: { name: 's' }, spec: { type, externalIPs: [...externalIPs] } };
+  expect(applyDefaults(SERVICES, service).spec!.externalTrafficPolicy).toBe(policy);
+});
+
 test('namespaces: their name as a label', () => {
   expect(applyDefaults<Namespace>(NAMESPACES, { metadata: { name: 'n' } } as Namespace)).toEqual({
     metadata: { name: 'n', labels: { 'kubernetes.io/metadata.name': 'n' } },

@@ -244,7 +244,7 @@ function defaultService(service: Service): void {
     port.targetPort ||= port.port ?? 0;
   }
   const external = spec.type === 'NodePort' || spec.type === 'LoadBalancer';
-  if (external) spec.externalTrafficPolicy ||= 'Cluster';
+  if (external || (spec.type === 'ClusterIP' && spec.externalIPs?.length)) spec.externalTrafficPolicy ||= 'Cluster';
   if (external || spec.type === 'ClusterIP') spec.internalTrafficPolicy ??= 'Cluster';
   if (spec.type === 'LoadBalancer') spec.allocateLoadBalancerNodePorts ??= true;
 }

@@ -114,6 +114,24 @@ describe('changes of type', () => {
     expect(spec!.ports).toEqual([{ port: 80, protocol: 'TCP', targetPort: 80 }]);
   });
 
+  test('a LoadBalancer gives its node ports back when it wants none', async () => {
+    const { spec: before } = await create({ type: 'LoadBalancer', ports: PORTS });
+    const without = { type: 'LoadBalancer' as const, allocateLoadBalancerNodePorts: false };
+    // As upstream: a request that still names them keeps them.
+    expect((await patch(without)).spec!.ports).toEqual(before!.ports);
+    const { spec } = await server.client.update(SERVICES, {
+      metadata: key,
+      spec: { ...without, ports: PORTS },
+    } as Service);
+    expect(spec!.ports).toEqual([{ port: 80, protocol: 'TCP', targetPort: 80 }]);
+  });
+
+  test('a ClusterIP with external addresses has a policy for what comes there; it goes with them', async () => {
+    const { spec } = await create({ ports: PORTS, externalIPs: ['192.0.2.9'] });
+    expect(spec!.externalTrafficPolicy).toBe('Cluster');
+    expect((await patch({ externalIPs: null })).spec).not.toHaveProperty('externalTrafficPolicy');
+  });
+
   test('a node port that is written does not fit a ClusterIP', async () => {
     await create({ ports: PORTS });
     await expect(patch({ ports: [{ port: 80, nodePort: 30001 }] })).rejects.toThrow(

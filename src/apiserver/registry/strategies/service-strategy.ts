@@ -28,7 +28,7 @@ function keepAllocated(spec: ServiceSpec, old: ServiceSpec): void {
     if (!spec.clusterIP && old.clusterIP) spec.clusterIP = old.clusterIP;
     if (!spec.clusterIPs?.length && old.clusterIPs) spec.clusterIPs = [...old.clusterIPs];
   }
-  if (needsNodePort(spec) && needsNodePort(old)) {
+  if (wantsNodePort(spec) && wantsNodePort(old)) {
     const used = new Set(spec.ports?.map(({ nodePort }) => nodePort));
     for (const port of spec.ports ?? []) {
       const nodePort = old.ports?.find(({ name = '' }) => name === (port.name ?? ''))?.nodePort;
@@ -38,6 +38,11 @@ function keepAllocated(spec: ServiceSpec, old: ServiceSpec): void {
   if (needsHealthCheckPort(spec) && needsHealthCheckPort(old)) {
     if (!spec.healthCheckNodePort && old.healthCheckNodePort) spec.healthCheckNodePort = old.healthCheckNodePort;
   }
+}
+
+/** Unlike what may have node ports, this leaves out load balancers that want none: theirs can be given back. */
+function wantsNodePort(spec: ServiceSpec): boolean {
+  return needsNodePort(spec) && (spec.type === 'NodePort' || spec.allocateLoadBalancerNodePorts !== false);
 }
 
 /** Who changes only the older field means both. */
