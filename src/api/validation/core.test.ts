@@ -19,7 +19,11 @@ const changeErrors = (resource: Resource, before: object, after: object) =>
 const { CONFIGMAPS, ENDPOINTS, ENDPOINTSLICES, EVENTS, LEASES, NAMESPACES, NODES, SECRETS, SERVICES } = resources;
 const base64 = (text: string) => Buffer.from(text).toString('base64');
 
+const LOCAL = { type: 'LoadBalancer', externalTrafficPolicy: 'Local', ports: [{ port: 1 }] };
 const BALANCER = { type: 'LoadBalancer', ports: [{ port: 1 }] };
+const NAME_PART =
+  "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
+const ONLY_LOCAL = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'";
 const SOURCE_RANGES = 'service.beta.kubernetes.io/load-balancer-source-ranges';
 
 describe('on creation', () => {
@@ -131,6 +135,33 @@ describe('on creation', () => {
     ],
     [
       SERVICES,
+      { spec: { ...BALANCER, trafficDistribution: 'Bogus', loadBalancerClass: 'b a d', healthCheckNodePort: 30000 } },
+      [
+        `spec.loadBalancerClass: Invalid value: "b a d": name part ${NAME_PART}`,
+        `spec.healthCheckNodePort: Invalid value: 30000: ${ONLY_LOCAL}`,
+        'spec.trafficDistribution: Unsupported value: "Bogus": supported values: "PreferClose", "PreferSameZone", "PreferSameNode"',
+      ],
+    ],
+    [
+      SERVICES,
+      {
+        spec: {
+          ...BALANCER,
+          trafficDistribution: 'PreferSameNode',
+          loadBalancerClass: 'example.com/lb',
+          externalTrafficPolicy: 'Local',
+          healthCheckNodePort: 30000,
+        },
+      },
+      [],
+    ],
+    [
+      SERVICES,
+      { spec: { ports: [{ port: 1 }], healthCheckNodePort: 30000 } },
+      [`spec.healthCheckNodePort: Invalid value: 30000: ${ONLY_LOCAL}`],
+    ],
+    [
+      SERVICES,
       { metadata: { annotations: { [SOURCE_RANGES]: '10.0.0.0/8, x' } }, spec: BALANCER },
       [
         `metadata.annotations[${SOURCE_RANGES}]: Invalid value: "x": must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)`,
@@ -184,6 +215,22 @@ describe('on update', () => {
       ['addressType: Invalid value: "IPv6": field is immutable'],
     ],
     [LEASES, { spec: { holderIdentity: 'a' } }, { spec: { holderIdentity: 'b' } }, []],
+    [
+      SERVICES,
+      { spec: { ...LOCAL, healthCheckNodePort: 30001, loadBalancerClass: 'a' } },
+      { spec: { ...LOCAL, healthCheckNodePort: 30002, loadBalancerClass: 'b' } },
+      [
+        'spec.loadBalancerClass: Invalid value: "b": may not change once set',
+        'spec.healthCheckNodePort: Forbidden: field is immutable',
+      ],
+    ],
+    [
+      SERVICES,
+      { spec: { ...BALANCER, loadBalancerClass: 'a' } },
+      { spec: BALANCER },
+      ['spec.loadBalancerClass: Invalid value: null: may not change once set'],
+    ],
+    [SERVICES, { spec: { ports: [{ port: 1 }] } }, { spec: { ...LOCAL, loadBalancerClass: 'a' } }, []],
     // What an older version let in may stay, but not where it does harm.
     [
       SERVICES,

@@ -1,15 +1,16 @@
-import type { Service, ServicePort } from '../generated/types.ts';
+import type { Service, ServicePort, ServiceSpec } from '../generated/types.ts';
 import { isDNS1123Label, isDNS1123Subdomain, isPortNumber, isQualifiedName } from '../name-rules.ts';
 import { requireOneOf, validatePortNumberOrName } from './container.ts';
 import { duplicate, type FieldError, forbidden, invalid, notSupported, required } from './field-error.ts';
 import { validateCIDR, validateExternalIP, validateIP } from './ip-address.ts';
-import { nameIsLabel, pushInvalid, validateLabels, validateObjectMeta } from './object-meta.ts';
+import { FIELD_IS_IMMUTABLE, nameIsLabel, pushInvalid, validateLabels, validateObjectMeta } from './object-meta.ts';
 
 /** Rules for Services, without those that need to know which addresses and ports are taken: ValidateService upstream. */
 
 const TYPES = ['ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort'];
 const PROTOCOLS = ['SCTP', 'TCP', 'UDP'];
 const POLICIES = ['Cluster', 'Local'];
+const DISTRIBUTIONS = ['PreferClose', 'PreferSameZone', 'PreferSameNode'];
 const DAY_SECONDS = 86400;
 
 /**
@@ -68,10 +69,20 @@ export function validateService(service: Service, errors: FieldError[], old?: Se
   if (spec.allocateLoadBalancerNodePorts !== undefined && spec.type !== 'LoadBalancer') {
     errors.push(forbidden('spec.allocateLoadBalancerNodePorts', "may only be used when `type` is 'LoadBalancer'"));
   }
-  if (spec.loadBalancerClass !== undefined && spec.type !== 'LoadBalancer') {
-    errors.push(forbidden('spec.loadBalancerClass', "may only be used when `type` is 'LoadBalancer'"));
-  }
+  validateLoadBalancerClass(service, errors);
   validateTrafficPolicies(service, errors);
+  const distribution = spec.trafficDistribution;
+  if (distribution !== undefined && !DISTRIBUTIONS.includes(distribution)) {
+    errors.push(notSupported('spec.trafficDistribution', distribution, DISTRIBUTIONS));
+  }
+}
+
+function validateLoadBalancerClass({ spec = {} }: Service, errors: FieldError[]): void {
+  const { loadBalancerClass, type } = spec;
+  if (loadBalancerClass === undefined) return;
+  const path = 'spec.loadBalancerClass';
+  if (type === 'LoadBalancer') pushInvalid(errors, path, loadBalancerClass, isQualifiedName(loadBalancerClass));
+  else errors.push(forbidden(path, "may only be used when `type` is 'LoadBalancer'"));
 }
 
 function validatePort(
@@ -163,15 +174,27 @@ function validateSourceRanges({ metadata, spec = {} }: Service, old: Service | u
 
 function validateTrafficPolicies({ spec = {} }: Service, errors: FieldError[]): void {
   const external = spec.externalTrafficPolicy;
-  const reachable = spec.type === 'NodePort' || spec.type === 'LoadBalancer' || Boolean(spec.externalIPs?.length);
+  const reachable =
+    spec.type === 'NodePort' ||
+    spec.type === 'LoadBalancer' ||
+    (spec.type === 'ClusterIP' && Boolean(spec.externalIPs?.length));
   if (!reachable) {
     if (external) {
       errors.push(
         invalid('spec.externalTrafficPolicy', external, 'may only be set for externally-accessible services'),
       );
     }
-  } else if (spec.type !== 'ClusterIP' || external) {
+  } else {
     requireOneOf(external, POLICIES, 'spec.externalTrafficPolicy', errors);
+  }
+  const { healthCheckNodePort } = spec;
+  if (healthCheckNodePort) {
+    const path = 'spec.healthCheckNodePort';
+    if (hasHealthCheck(spec)) pushInvalid(errors, path, healthCheckNodePort, isPortNumber(healthCheckNodePort));
+    else {
+      const why = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'";
+      errors.push(invalid(path, healthCheckNodePort, why));
+    }
   }
   const internal = spec.internalTrafficPolicy;
   if (internal !== undefined && !POLICIES.includes(internal)) {
@@ -179,8 +202,28 @@ function validateTrafficPolicies({ spec = {} }: Service, errors: FieldError[]): 
   }
 }
 
-/** What may not change: addresses once given, unless the type changes from or to ExternalName. */
+/** Whether other load balancers ask this node if it has endpoints. */
+function hasHealthCheck({ type, externalTrafficPolicy }: ServiceSpec): boolean {
+  return type === 'LoadBalancer' && externalTrafficPolicy === 'Local';
+}
+
+/** What may not change. */
 export function validateServiceChange(service: Service, old: Service, errors: FieldError[]): void {
+  validateAddressChange(service, old, errors);
+  const [after, before] = [service.spec ?? {}, old.spec ?? {}];
+  if (after.type === 'LoadBalancer' && before.type === 'LoadBalancer') {
+    if (after.loadBalancerClass !== before.loadBalancerClass) {
+      errors.push(invalid('spec.loadBalancerClass', after.loadBalancerClass, 'may not change once set'));
+    }
+    validateLoadBalancerClass(service, errors);
+  }
+  if (hasHealthCheck(after) && hasHealthCheck(before) && after.healthCheckNodePort !== before.healthCheckNodePort) {
+    errors.push(forbidden('spec.healthCheckNodePort', FIELD_IS_IMMUTABLE));
+  }
+}
+
+/** Addresses once given stay, unless the type changes from or to ExternalName. */
+function validateAddressChange(service: Service, old: Service, errors: FieldError[]): void {
   if (service.spec?.type === 'ExternalName' || old.spec?.type === 'ExternalName') return;
   const before = clusterIPsOf(old);
   const after = clusterIPsOf(service, old);

@@ -213,7 +213,8 @@ function allocatePorts(
   if (!needsHealthCheckPort(spec)) return [];
   const wanted = spec.healthCheckNodePort;
   if (!wanted) spec.healthCheckNodePort = take();
-  else if (!own.has(wanted)) {
+  // Validation refuses to change one that was given.
+  else if (!old || !needsHealthCheckPort(old)) {
     const why = mine.has(wanted) ? 'provided port is already allocated' : whyNotPort(wanted, taken);
     if (why !== undefined) throw usedUp(`failed to allocate requested HealthCheck NodePort ${wanted}: ${why}`);
   }
