@@ -132,6 +132,7 @@ export async function assembleKubelet(given: KubeletAssembly): Promise<{
       images,
       mounter,
       services: apiLinkedServices(client),
+      recorder,
     }),
     hostPorts,
     gc: new RuntimeContainerGC({ runtime, settings, clock }),

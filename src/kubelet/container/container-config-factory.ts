@@ -9,6 +9,7 @@ import type {
   ContainerConfigFactory,
   ContainerConfigInput,
   EnvironmentInput,
+  EventRecorder,
   MountedVolumes,
   NodeSettings,
   Outcome,
@@ -17,6 +18,7 @@ import type { ConfigObjects } from '../volumes/config-objects.ts';
 import type { Mounter } from '../volumes/mounter.ts';
 import { etcHostsFile, subPathTarget, terminationMessageFile } from '../volumes/pod-dirs.ts';
 import { bindSubPath } from '../volumes/sub-path.ts';
+import { podDNSConfig } from './dns-config.ts';
 import { expandStrictly } from './expand-variables.ts';
 import { fileMount, generateContainerConfig, volumeMount } from './generate-container-config.ts';
 import { generateSandboxConfig, podLogDir } from './generate-sandbox-config.ts';
@@ -39,6 +41,7 @@ export class PodConfigFactory implements ContainerConfigFactory {
   private readonly images: Pick<ImageService, 'imageStatus'>;
   private readonly mounter: Mounter;
   private readonly services: LinkedServices;
+  private readonly recorder: EventRecorder;
 
   constructor(options: {
     readonly settings: NodeSettings;
@@ -47,6 +50,7 @@ export class PodConfigFactory implements ContainerConfigFactory {
     readonly images: Pick<ImageService, 'imageStatus'>;
     readonly mounter: Mounter;
     readonly services: LinkedServices;
+    readonly recorder: EventRecorder;
   }) {
     this.settings = options.settings;
     this.capacity = options.capacity;
@@ -54,10 +58,13 @@ export class PodConfigFactory implements ContainerConfigFactory {
     this.images = options.images;
     this.mounter = options.mounter;
     this.services = options.services;
+    this.recorder = options.recorder;
   }
 
   async sandboxConfig(pod: Pod, attempt: number): Promise<PodSandboxConfig> {
-    const config = generateSandboxConfig(pod, attempt, this.settings, this.hostDNS());
+    const dns = podDNSConfig(pod, this.hostDNS(), this.settings);
+    for (const warning of dns.warnings) this.recorder.event(pod, 'Warning', 'DNSConfigForming', warning);
+    const config = generateSandboxConfig(pod, attempt, this.settings, dns.config);
     mkdirSync(config.logDirectory, { recursive: true, mode: 0o755 });
     return config;
   }

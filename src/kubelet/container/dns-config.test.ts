@@ -23,18 +23,18 @@ test.each<[string, PodSpec['dnsPolicy'], boolean, object]>([
   ["the cluster's", 'ClusterFirstWithHostNet', false, cluster],
   ['nothing', 'None', false, { servers: [], searches: [], options: [] }],
 ])('%s: %s, hostNetwork %s', (_, dnsPolicy, hostNetwork, config) => {
-  expect(podDNSConfig(pod({ dnsPolicy, hostNetwork }), host, settings)).toEqual(config);
+  expect(podDNSConfig(pod({ dnsPolicy, hostNetwork }), host, settings)).toEqual({ config, warnings: [] });
 });
 
 test("without a cluster DNS it is the host's", () => {
   for (const dnsPolicy of ['ClusterFirst', 'ClusterFirstWithHostNet'] as const) {
-    expect(podDNSConfig(pod({ dnsPolicy }), host, { ...settings, clusterDNS: [] })).toEqual(host);
+    expect(podDNSConfig(pod({ dnsPolicy }), host, { ...settings, clusterDNS: [] }).config).toEqual(host);
   }
 });
 
 test("None has only the pod's own", () => {
   const dnsConfig = { nameservers: ['192.0.2.1'], searches: ['s'], options: [{ name: 'ndots', value: '3' }] };
-  expect(podDNSConfig(pod({ dnsPolicy: 'None', dnsConfig }), host, settings)).toEqual({
+  expect(podDNSConfig(pod({ dnsPolicy: 'None', dnsConfig }), host, settings).config).toEqual({
     servers: ['192.0.2.1'],
     searches: ['s'],
     options: ['ndots:3'],
@@ -47,15 +47,33 @@ test('dnsConfig comes on top, nothing twice, three servers at most', () => {
     searches: ['example.com', 's'],
     options: [{ name: 'ndots', value: '3' }, { name: 'edns0' }],
   };
-  expect(podDNSConfig(pod({ dnsPolicy: 'Default', dnsConfig }), host, settings)).toEqual({
+  expect(podDNSConfig(pod({ dnsPolicy: 'Default', dnsConfig }), host, settings).config).toEqual({
     servers: ['192.0.2.53', '192.0.2.1', '192.0.2.2'],
     searches: ['example.com', 's'],
     options: ['ndots:3', 'rotate', 'edns0'],
   });
-  expect(podDNSConfig(pod({ dnsPolicy: 'ClusterFirst', dnsConfig }), host, settings)).toMatchObject({
+  expect(podDNSConfig(pod({ dnsPolicy: 'ClusterFirst', dnsConfig }), host, settings).config).toMatchObject({
     searches: [...cluster.searches, 's'],
     options: ['ndots:3', 'edns0'],
   });
+});
+
+const names = (count: number, length: number): string[] =>
+  Array.from({ length: count }, (_, i) => `${i}`.padStart(length, 'x'));
+const SERVERS = 'Nameserver limits were exceeded, some nameservers have been omitted, the applied nameserver line is: ';
+const SEARCHES = 'Search Line limits were exceeded, some search paths have been omitted, the applied search line is: ';
+
+test.each<[string, string[], string[], string[], string[]]>([
+  ['as much as fits', names(3, 1), names(32, 63), names(32, 63), []],
+  ['servers', names(4, 1), ['s'], ['s'], [`${SERVERS}0 1 2`]],
+  ['searches', ['1'], names(33, 2), names(32, 2), [SEARCHES + names(32, 2).join(' ')]],
+  ['one that is too long', ['1'], ['a', 'b'.repeat(254), 'c'], ['a', 'c'], [`${SEARCHES}a c`]],
+  ['a long line', ['1'], names(12, 200), names(10, 200), [SEARCHES + names(10, 200).join(' ')]],
+  ['both', names(4, 1), names(33, 2), names(32, 2), [`${SERVERS}0 1 2`, SEARCHES + names(32, 2).join(' ')]],
+])('what is too much is left out, and told: %s', (_, nameservers, searches, left, warnings) => {
+  const dns = podDNSConfig(pod({ dnsPolicy: 'None', dnsConfig: { nameservers, searches } }), host, settings);
+  expect(dns.config).toEqual({ servers: nameservers.slice(0, 3), searches: left, options: [] });
+  expect(dns.warnings).toEqual(warnings);
 });
 
 test.each<[string | undefined, string | undefined, string]>([

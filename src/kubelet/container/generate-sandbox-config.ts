@@ -1,10 +1,8 @@
 import { join } from 'node:path';
 import type { Pod } from '../../api/generated/types.ts';
-import { PodSandboxConfig } from '../../cri/generated/cri.ts';
-import type { ResolvConf } from '../../lib/resolv-conf.ts';
+import { type DNSConfig, PodSandboxConfig } from '../../cri/generated/cri.ts';
 import type { NodeSettings } from '../ports.ts';
 import { LABELS } from '../runtime-status.ts';
-import { podDNSConfig } from './dns-config.ts';
 import { podCgroup } from './pod-cgroup.ts';
 import { kernelHostname } from './pod-hostname.ts';
 import { sandboxSecurityContext } from './security-context.ts';
@@ -19,14 +17,14 @@ export function podLogDir(
 
 /**
  * The config of a pod's sandbox. Pure. hostPorts are not in it: the instance's own nft table carries them.
- * @param hostDNS what the node's resolv.conf says
+ * @param dnsConfig of `podDNSConfig`
  * @throws Error when the pod's host name is impossible
  */
 export function generateSandboxConfig(
   pod: Pod,
   attempt: number,
   settings: NodeSettings,
-  hostDNS: ResolvConf,
+  dnsConfig: DNSConfig,
 ): PodSandboxConfig {
   const { name = '', namespace = '', uid = '', labels = {}, annotations = {} } = pod.metadata;
   const sysctls = pod.spec?.securityContext?.sysctls ?? [];
@@ -34,7 +32,7 @@ export function generateSandboxConfig(
     metadata: { name, namespace, uid, attempt },
     hostname: pod.spec?.hostNetwork ? '' : kernelHostname(pod),
     logDirectory: podLogDir(settings.podLogsDir, { namespace, name, podUID: uid }),
-    dnsConfig: podDNSConfig(pod, hostDNS, settings),
+    dnsConfig,
     labels: {
       ...labels,
       [LABELS.podName]: name,

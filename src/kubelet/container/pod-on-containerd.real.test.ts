@@ -76,8 +76,10 @@ describe('a pod on containerd', () => {
     const mounter = new HostMounter();
     volumes = new HostVolumeManager({ settings, capacity, objects, mounter, clock });
     const services = async () => [];
-    configs = new PodConfigFactory({ settings, capacity, objects, images: connection.images, mounter, services });
-    images = new CriImageManager({ images: connection.images, clock, recorder: { event() {} } });
+    const { images: imageService } = connection;
+    const recorder = { event() {} };
+    configs = new PodConfigFactory({ settings, capacity, objects, images: imageService, mounter, services, recorder });
+    images = new CriImageManager({ images: connection.images, clock, recorder });
     gc = new RuntimeContainerGC({ runtime: connection.runtime, settings, clock });
   });
 
