@@ -287,6 +287,34 @@ const CASES: readonly Case[] = [
     { retryAt: NOW + 500 },
   ],
   [
+    'while it waits, what was never started in it goes, so that it does not count as an instance',
+    (f) => {
+      f.sandboxes = [sandbox({ ready: false })];
+      f.containers = [instance('i1', { state: 'created' })];
+      f.holds.set('', NOW + 500);
+    },
+    { retryAt: NOW + 500, removeContainers: ['i1-0'] },
+  ],
+  [
+    'but not while it is being created',
+    (f) => {
+      f.sandboxes = [sandbox({ ready: false })];
+      f.containers = [instance('i1', { state: 'created' })];
+      f.operations.set('i1', 'preparing');
+      f.holds.set('', NOW + 500);
+    },
+    { retryAt: NOW + 500 },
+  ],
+  [
+    'and not again at once when it could not be removed',
+    (f) => {
+      f.sandboxes = [sandbox({ ready: false })];
+      f.containers = [instance('i1', { state: 'created' })];
+      f.holds.set('', NOW + 500).set('i1', NOW + 1000);
+    },
+    { retryAt: NOW + 500 },
+  ],
+  [
     'while the sandbox is being made nothing else happens',
     (f) => {
       f.sandboxes = [];

@@ -245,7 +245,15 @@ class Planner {
     const once = (this.pod.spec.restartPolicy ?? 'Always') === 'Never';
     if (newest && ((once && hasRun) || (apps.length === 0 && hasRunApps))) return this.end('Finished');
 
-    if (this.isHeldBack('')) return this.result();
+    if (this.isHeldBack('')) {
+      // What was created and never started is no instance that the next one would be a restart of.
+      if (this.in.operations.size === 0) {
+        this.remove.push(
+          ...status.containers.filter((c) => c.state === 'created' && !this.isHeldBack(c.name)).map((c) => c.id),
+        );
+      }
+      return this.result();
+    }
     for (const c of status.containers) {
       if (c.state === 'running' || c.state === 'unknown') this.kill.push(this.killFor(c, 'sandboxChanged'));
     }

@@ -53,6 +53,8 @@ interface OpenSandbox {
   readonly ips: readonly string[] | undefined;
   /** Resolves when a container may be started in it; with undefined when it came to nothing. */
   readonly status: Promise<SandboxRuntimeStatus | undefined>;
+  /** It came to nothing. */
+  isLost: boolean;
 }
 
 /** Why a pod's life on this node ends. */
@@ -139,6 +141,10 @@ export class PodWorker {
   /** Instances whose end has been told. */
   private readonly toldEnds = new Set<string>();
   private readonly kills: KillRecord[] = [];
+  /** Sandboxes that were given the pod's host ports, or are about to be: resolves with whether they have them. By id. */
+  private readonly equipped = new Map<string, Promise<boolean>>();
+  /** Sandboxes that could not be given them, and are of no use. */
+  private readonly unfit = new Set<string>();
   private sandboxConfigs = new Map<number, Promise<PodSandboxConfig>>();
   private readonly syncing = new AbortController();
   private readonly stopping = new AbortController();
@@ -203,7 +209,9 @@ export class PodWorker {
   }
 
   get runtimeStatus(): PodRuntimeStatus {
-    return this.parts.pleg.status(this.identity);
+    const status = this.parts.pleg.status(this.identity);
+    if (this.unfit.size === 0) return status;
+    return { ...status, sandboxes: status.sandboxes.map((s) => (this.unfit.has(s.id) ? { ...s, ready: false } : s)) };
   }
 
   /** A newer object from the API server. */
@@ -544,36 +552,76 @@ export class PodWorker {
   private async createSandbox(attempt: number, open: (sandbox: OpenSandbox) => void): Promise<void> {
     const { pod } = this;
     const ready = Promise.withResolvers<SandboxRuntimeStatus | undefined>();
-    const { clock, configs, runtime, pleg, recorder, hostPorts, traces } = this.parts;
+    const { clock, configs, runtime, pleg, traces } = this.parts;
+    // All that there were are stopped.
+    this.equipped.clear();
+    this.unfit.clear();
     try {
       const config = await this.sandboxConfig(attempt);
       const id = await runtime.runPodSandbox(config, '');
       // Few containers need to know its address to be created: they come first.
-      open({ id, attempt, ips: undefined, status: ready.promise });
+      open(opened(id, attempt, undefined, ready.promise));
       await clock.turn();
       const status = await pleg.refreshSandbox(this.identity, id);
       configs.writeHosts(pod, this.ipsIn(status));
       const subject = { podUID: this.podUID, sandbox: true };
-      await traces.measure(subject, 'host ports', () => hostPorts.set(pod, status));
+      if (!(await traces.measure(subject, 'host ports', () => this.equip(status)))) return;
       this.failures.delete('');
       ready.resolve(status);
     } catch (error) {
       this.sandboxConfigs.delete(attempt);
       this.isSandboxSure = false;
       void pleg.relist();
-      if (!(error instanceof CriError && error.code === 'UNAVAILABLE') && !this.syncing.signal.aborted) {
-        const message = `Failed to create pod sandbox: ${rpcWords(error)}`;
-        recorder.event(pod, 'Warning', 'FailedCreatePodSandBox', message);
-      }
-      this.hold('', FIRST_RETRY_MS, MAX_RETRY_MS);
+      this.sandboxFailed(error);
     } finally {
       ready.resolve(undefined);
     }
   }
 
+  /** Tells it; the next one is created some time later. */
+  private sandboxFailed(error: unknown): void {
+    if (!(error instanceof CriError && error.code === 'UNAVAILABLE') && !this.syncing.signal.aborted) {
+      const message = `Failed to create pod sandbox: ${rpcWords(error)}`;
+      this.parts.recorder.event(this.pod, 'Warning', 'FailedCreatePodSandBox', message);
+    }
+    this.hold('', FIRST_RETRY_MS, MAX_RETRY_MS);
+  }
+
+  /** Gives a sandbox the pod's host ports, once. @returns whether containers may be started in it */
+  private equip(sandbox: SandboxRuntimeStatus): Promise<boolean> {
+    const equipped = this.equipped.get(sandbox.id) ?? this.setHostPorts(sandbox);
+    this.equipped.set(sandbox.id, equipped);
+    return equipped;
+  }
+
+  /** Never rejects. */
+  private async setHostPorts(sandbox: SandboxRuntimeStatus): Promise<boolean> {
+    const { clock, hostPorts } = this.parts;
+    const { signal } = this.syncing;
+    for (let retryMs = FIRST_RETRY_MS; ; retryMs = Math.min(retryMs * 2, MAX_RETRY_MS)) {
+      if (signal.aborted || this.runtimeStatus.sandboxes[0]?.id !== sandbox.id) return false;
+      try {
+        await hostPorts.set(this.pod, sandbox);
+        return true;
+      } catch (error) {
+        this.logger.warn({ sandbox: sandbox.id, error: messageOf(error) }, 'host ports not set');
+        const isInUse = this.runtimeStatus.containers.some((c) => c.sandboxId === sandbox.id && c.state !== 'created');
+        if (!isInUse) {
+          // As upstream, where the ports are part of the sandbox: all of it is made anew.
+          this.unfit.add(sandbox.id);
+          this.sandboxFailed(error);
+          return false;
+        }
+        await clock.sleep(retryMs, signal).catch(() => {});
+      }
+    }
+  }
+
   /** One that is there already. */
   private async openSandbox(status: SandboxRuntimeStatus): Promise<OpenSandbox> {
-    return { id: status.id, attempt: status.attempt, ips: this.ipsIn(status), status: Promise.resolve(status) };
+    const { id, attempt } = status;
+    const ready = this.equip(status).then((isEquipped) => (isEquipped ? status : undefined));
+    return opened(id, attempt, this.ipsIn(status), ready);
   }
 
   /** The pod's addresses in a sandbox. */
@@ -737,7 +785,7 @@ export class PodWorker {
       const isEarly = volumesReady && image.ok && !needsIPs;
       const early = isEarly ? await this.operationsOf.config(input) : undefined;
       const sandbox = await sandboxOpen;
-      if (!sandbox) return undefined;
+      if (!sandbox || sandbox.isLost) return undefined;
       if (!image.ok) {
         this.waiting.set(name, { reason: image.reason, message: image.message });
         this.holdAfterPull(container, image.reason);
@@ -1091,7 +1139,7 @@ export class PodWorker {
    */
   private adopt(): void {
     const status = this.runtimeStatus;
-    const { clock, restartBackOff: policy, hostPorts, traces } = this.parts;
+    const { clock, restartBackOff: policy, traces } = this.parts;
     // The newest last.
     for (const c of status.containers.toReversed()) traces.named(c.id, this.subjectOf(c));
     const offset = clock.monotonic() - clock.now();
@@ -1101,8 +1149,21 @@ export class PodWorker {
       this.restarts.set(c.name, { entry: { delayMs, bumpedAt: c.createdAt + offset } });
     }
     const sandbox = activeSandbox(this.pod, status);
-    if (sandbox && !this.isFrozen) this.run(() => hostPorts.set(this.pod, sandbox));
+    if (sandbox && !this.isFrozen) this.run(() => this.equip(sandbox).then(() => {}));
   }
+}
+
+function opened(
+  id: string,
+  attempt: number,
+  ips: readonly string[] | undefined,
+  status: Promise<SandboxRuntimeStatus | undefined>,
+): OpenSandbox {
+  const sandbox: OpenSandbox = { id, attempt, ips, status, isLost: false };
+  void status.then((known) => {
+    sandbox.isLost = known === undefined;
+  });
+  return sandbox;
 }
 
 /** A promise that somebody else resolves, once. */

@@ -268,6 +268,53 @@ describe('admission', () => {
   });
 });
 
+describe('host ports', () => {
+  const TAKEN = 'Failed to create pod sandbox: host port tcp 80 is in use by the pod with UID other';
+
+  it('that are taken keep the pod from starting until they are free', async () => {
+    await using t = new TestKubelet();
+    await t.start();
+    t.hostPorts.isTaken = true;
+    await t.apply(PLAIN);
+    expect(t.row()).toBe('0/1 ContainerCreating 0');
+    expect(t.events()).toContain(`Warning FailedCreatePodSandBox ${TAKEN}|1|`);
+    expect(t.status.conditions?.find((c) => c.type === 'PodReadyToStartContainers')?.status).toBe('False');
+    await t.advance(1000);
+    expect(t.calls().filter((call) => call.startsWith('startContainer'))).toEqual([]);
+    t.hostPorts.isTaken = false;
+    await t.advance(2000);
+    expect(t.row()).toBe('1/1 Running 0');
+    expect(t.hostPorts.at).toEqual([t.status.podIP]);
+    expect(t.fake.calls.filter((c) => c.method === 'runPodSandbox')).toHaveLength(3);
+    expect(t.events().filter((e) => e.includes('FailedCreatePodSandBox'))).toEqual([
+      `Warning FailedCreatePodSandBox ${TAKEN}|2|`,
+    ]);
+  });
+
+  it('come before containers also in a sandbox of which nobody answered', async () => {
+    await using t = new TestKubelet();
+    await t.start();
+    t.fake.failNext('podSandboxStatus', 'no answer');
+    await t.apply(PLAIN);
+    await t.advance(1000);
+    expect(t.row()).toBe('1/1 Running 0');
+    expect(t.hostPorts.at).toEqual([t.status.podIP]);
+  });
+
+  it('that are taken when we are back leave alone what runs', async () => {
+    await using t = new TestKubelet();
+    await t.start();
+    await t.apply(PLAIN);
+    t.hostPorts.isTaken = true;
+    await t.restart();
+    await t.advance(30_000);
+    expect(t.calls()).toEqual(['runPodSandbox p', 'createContainer app', 'startContainer app']);
+    t.hostPorts.isTaken = false;
+    await t.advance(10_000);
+    expect(t.hostPorts.at).toEqual([t.status.podIP, t.status.podIP]);
+  });
+});
+
 describe('init containers', () => {
   it('the next is created while the one before runs, and started when its exit is told', async () => {
     await using t = new TestKubelet({ exitReportLagMs: 70 });

@@ -14,6 +14,7 @@ import { Kubelet } from '../../../src/kubelet/kubelet.ts';
 import type {
   ContainerConfigFactory,
   HookRunner,
+  HostPortManager,
   MountedVolumes,
   ProbeManager,
   ProbeRecord,
@@ -23,7 +24,7 @@ import type {
 } from '../../../src/kubelet/ports.ts';
 import type { Prober } from '../../../src/kubelet/prober/attempt.ts';
 import { DefaultProbeManager } from '../../../src/kubelet/prober/probe-manager.ts';
-import { LABELS, type PodRuntimeStatus } from '../../../src/kubelet/runtime-status.ts';
+import { LABELS, type PodRuntimeStatus, type SandboxRuntimeStatus } from '../../../src/kubelet/runtime-status.ts';
 import { FakeClock } from '../../../src/lib/fake-clock.ts';
 import { silentLogger } from '../../../src/lib/logger.ts';
 import { PodTraces } from '../../../src/lib/pod-traces.ts';
@@ -164,6 +165,21 @@ class FakeVolumes implements VolumeManager {
   }
 }
 
+/** Host ports that can be set unless somebody else has them. */
+class FakeHostPorts implements HostPortManager {
+  isTaken = false;
+  /** Addresses of the sandboxes that have them. */
+  readonly at: string[] = [];
+
+  async set(_pod: Pod, { ips }: SandboxRuntimeStatus): Promise<void> {
+    if (this.isTaken) throw new Error('host port tcp 80 is in use by the pod with UID other');
+    this.at.push(...ips);
+  }
+
+  async remove(): Promise<void> {}
+  async retain(): Promise<void> {}
+}
+
 /** Exec hooks: `false` fails, `sleep N` takes N seconds. */
 function fakeHooks(clock: FakeClock, ran: string[]): HookRunner {
   return {
@@ -188,6 +204,7 @@ export class TestKubelet {
   readonly client: FakeKubeClient;
   readonly probes = new ScriptedProbes();
   readonly volumes = new FakeVolumes();
+  readonly hostPorts = new FakeHostPorts();
   readonly hooksRan: string[] = [];
   readonly unrouted: string[] = [];
   readonly messages = new Map<string, string>();
@@ -237,7 +254,7 @@ export class TestKubelet {
       hooks: fakeHooks(clock, this.hooksRan),
       volumes,
       configs: plainConfigs(this.serviceEnv),
-      hostPorts: { async set() {}, async remove() {}, async retain() {} },
+      hostPorts: this.hostPorts,
       gc: { async collect() {}, async removePod() {}, async retain() {} },
       recorder,
       traces,
