@@ -23,6 +23,11 @@ const LOCAL = { type: 'LoadBalancer', externalTrafficPolicy: 'Local', ports: [{ 
 const BALANCER = { type: 'LoadBalancer', ports: [{ port: 1 }] };
 const NAME_PART =
   "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
+const SUBDOMAIN =
+  "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
+const LABEL =
+  "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
+const LINK_LOCAL = 'may not be in the link-local range (169.254.0.0/16, fe80::/10)';
 const ONLY_LOCAL = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'";
 const SOURCE_RANGES = 'service.beta.kubernetes.io/load-balancer-source-ranges';
 
@@ -81,6 +86,7 @@ describe('on creation', () => {
       { subsets: [{ addresses: [{ ip: 'x' }], ports: [{ port: 0 }] }] },
       [
         'subsets[0].addresses[0].ip: Invalid value: "x": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)',
+        'subsets[0].addresses[0].ip: Invalid value: "x": must be a valid IP address',
         'subsets[0].ports[0].port: Invalid value: 0: must be between 1 and 65535, inclusive',
       ],
     ],
@@ -90,6 +96,78 @@ describe('on creation', () => {
       [
         'addressType: Unsupported value: "IPv5": supported values: "FQDN", "IPv4", "IPv6"',
         'endpoints[0].addresses: Required value: must contain at least 1 address',
+      ],
+    ],
+    [
+      ENDPOINTS,
+      {
+        subsets: [
+          {
+            addresses: [{ ip: '169.254.1.1' }, { ip: '127.0.0.1' }],
+            notReadyAddresses: [{ ip: '224.0.0.1', nodeName: 'x y' }],
+            ports: [{ port: 1, appProtocol: 'a b' }],
+          },
+        ],
+      },
+      [
+        `subsets[0].addresses[0].ip: Invalid value: "169.254.1.1": ${LINK_LOCAL}`,
+        `subsets[0].notReadyAddresses[0].nodeName: Invalid value: "x y": ${SUBDOMAIN}`,
+        'subsets[0].notReadyAddresses[0].ip: Invalid value: "224.0.0.1": may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)',
+        `subsets[0].ports[0].appProtocol: Invalid value: "a b": name part ${NAME_PART}`,
+      ],
+    ],
+    [
+      ENDPOINTSLICES,
+      {
+        addressType: 'IPv4',
+        endpoints: [
+          { addresses: ['::1'] },
+          { addresses: ['0.0.0.0', '127.0.0.1', '169.254.1.1'] },
+          { addresses: ['192.0.2.1'], hostname: 'A.b', nodeName: 'x y' },
+        ],
+        ports: [{ port: 1, appProtocol: 'a b' }],
+      },
+      [
+        `ports[0].appProtocol: Invalid value: "a b": name part ${NAME_PART}`,
+        'endpoints[0].addresses: Invalid value: "::1": must be an IPv4 address',
+        'endpoints[1].addresses[0]: Invalid value: "0.0.0.0": may not be unspecified (0.0.0.0)',
+        `endpoints[1].addresses[2]: Invalid value: "169.254.1.1": ${LINK_LOCAL}`,
+        `endpoints[2].nodeName: Invalid value: "x y": ${SUBDOMAIN}`,
+        `endpoints[2].hostname: Invalid value: "A.b": ${LABEL}`,
+      ],
+    ],
+    [
+      ENDPOINTSLICES,
+      { addressType: 'IPv6', endpoints: [{ addresses: ['1.1.1.1', '2001:DB8::1', '2001:db8::1'] }] },
+      [
+        'endpoints[0].addresses: Invalid value: "1.1.1.1": must be an IPv6 address',
+        'endpoints[0].addresses[1]: Invalid value: "2001:DB8::1": must be in canonical form ("2001:db8::1")',
+      ],
+    ],
+    [
+      ENDPOINTSLICES,
+      { addressType: 'FQDN', endpoints: [{ addresses: ['example.com.', 'com', 'A.b'] }] },
+      [
+        'endpoints[0].addresses[1]: Invalid value: "com": should be a domain with at least two segments separated by dots',
+        `endpoints[0].addresses[2]: Invalid value: "A.b": ${SUBDOMAIN}`,
+      ],
+    ],
+    [
+      ENDPOINTSLICES,
+      {
+        addressType: 'IPv4',
+        endpoints: [
+          {
+            addresses: ['192.0.2.1'],
+            hints: { forZones: [{ name: 'a' }, { name: 'a' }], forNodes: Array(9).fill({ name: 'n' }) },
+            deprecatedTopology: Object.fromEntries(Array.from({ length: 17 }, (_, i) => [`k${i}`, 'v'])),
+          },
+        ],
+      },
+      [
+        'endpoints[0].deprecatedTopology: Too many: 17: must have at most 16 items',
+        'endpoints[0].hints.forZones[1].name: Duplicate value: "a"',
+        'endpoints[0].hints.forNodes: Too many: 9: must have at most 8 items',
       ],
     ],
     [SERVICES, { spec: { type: 'ExternalName' } }, ['spec.externalName: Required value']],
@@ -231,6 +309,18 @@ describe('on update', () => {
       ['spec.loadBalancerClass: Invalid value: null: may not change once set'],
     ],
     [SERVICES, { spec: { ports: [{ port: 1 }] } }, { spec: { ...LOCAL, loadBalancerClass: 'a' } }, []],
+    [
+      ENDPOINTSLICES,
+      { addressType: 'IPv4', endpoints: [{ addresses: ['0.0.0.0'] }] },
+      { addressType: 'IPv4', endpoints: [{ addresses: ['0.0.0.0'] }], ports: [{ port: 1 }] },
+      [],
+    ],
+    [
+      ENDPOINTS,
+      { subsets: [{ addresses: [{ ip: '0.0.0.0' }] }] },
+      { metadata: { labels: { a: 'b' } }, subsets: [{ addresses: [{ ip: '0.0.0.0' }] }] },
+      [],
+    ],
     // What an older version let in may stay, but not where it does harm.
     [
       SERVICES,

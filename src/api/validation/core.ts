@@ -1,5 +1,8 @@
+import { isDeepStrictEqual } from 'node:util';
 import type {
   ConfigMap,
+  DiscoveryV1EndpointPort,
+  Endpoint,
   EndpointSlice,
   Endpoints,
   Event,
@@ -29,7 +32,7 @@ import {
   tooLong,
   tooMany,
 } from './field-error.ts';
-import { validateIP } from './ip-address.ts';
+import { validateCanonicalIP, validateEndpointIP, validateIP } from './ip-address.ts';
 import {
   FIELD_IS_IMMUTABLE,
   NOT_NEGATIVE,
@@ -37,6 +40,7 @@ import {
   nameIsSubdomain,
   pushInvalid,
   validateImmutable,
+  validateLabels,
   validateObjectMeta,
 } from './object-meta.ts';
 import { validateTaintEffect } from './scheduling.ts';
@@ -217,19 +221,22 @@ export function validateLease(lease: Lease, errors: FieldError[]): void {
 
 // ---- Endpoints and EndpointSlice
 
-export function validateEndpoints(endpoints: Endpoints, errors: FieldError[]): void {
+export function validateEndpoints(endpoints: Endpoints, errors: FieldError[], old?: Endpoints): void {
   validateObjectMeta(endpoints.metadata, true, nameIsSubdomain, 'metadata', errors);
+  // What an older version let in may stay.
+  if (old && isDeepStrictEqual(old.subsets, endpoints.subsets)) return;
   for (const [i, subset] of (endpoints.subsets ?? []).entries()) {
     const at = `subsets[${i}]`;
     if (!subset.addresses?.length && !subset.notReadyAddresses?.length) {
       errors.push(required(at, 'must specify `addresses` or `notReadyAddresses`'));
     }
     for (const field of ['addresses', 'notReadyAddresses'] as const) {
-      for (const [j, address] of (subset[field] ?? []).entries()) {
-        validateIP(address.ip, `${at}.${field}[${j}].ip`, errors);
-        if (address.hostname) {
-          pushInvalid(errors, `${at}.${field}[${j}].hostname`, address.hostname, isDNS1123Label(address.hostname));
-        }
+      for (const [j, { ip, hostname, nodeName }] of (subset[field] ?? []).entries()) {
+        const where = `${at}.${field}[${j}]`;
+        validateIP(ip, `${where}.ip`, errors);
+        if (hostname) pushInvalid(errors, `${where}.hostname`, hostname, isDNS1123Label(hostname));
+        if (nodeName !== undefined) pushInvalid(errors, `${where}.nodeName`, nodeName, nameIsSubdomain(nodeName));
+        validateEndpointIP(ip, `${where}.ip`, errors);
       }
     }
     const ports = subset.ports ?? [];
@@ -239,7 +246,14 @@ export function validateEndpoints(endpoints: Endpoints, errors: FieldError[]): v
       else if (port.name) pushInvalid(errors, `${where}.name`, port.name, isDNS1123Label(port.name));
       pushInvalid(errors, `${where}.port`, port.port, isPortNumber(port.port));
       requireOneOf(port.protocol ?? 'TCP', PROTOCOLS, `${where}.protocol`, errors);
+      validateAppProtocol(port.appProtocol, where, errors);
     }
+  }
+}
+
+function validateAppProtocol(appProtocol: string | undefined, path: string, errors: FieldError[]): void {
+  if (appProtocol !== undefined) {
+    pushInvalid(errors, `${path}.appProtocol`, appProtocol, isQualifiedName(appProtocol));
   }
 }
 
@@ -247,27 +261,91 @@ const ADDRESS_TYPES = ['FQDN', 'IPv4', 'IPv6'];
 const MAX_ENDPOINTS = 1000;
 const MAX_ADDRESSES = 100;
 const MAX_PORTS = 20000;
+const MAX_HINTS = 8;
+const MAX_TOPOLOGY_LABELS = 16;
 
-export function validateEndpointSlice(slice: EndpointSlice, errors: FieldError[]): void {
+export function validateEndpointSlice(slice: EndpointSlice, errors: FieldError[], old?: EndpointSlice): void {
   validateObjectMeta(slice.metadata, true, nameIsSubdomain, 'metadata', errors);
   if (!slice.addressType) errors.push(required('addressType'));
   else if (!ADDRESS_TYPES.includes(slice.addressType)) {
     errors.push(notSupported('addressType', slice.addressType, ADDRESS_TYPES));
   }
+  validateSlicePorts(slice.ports ?? [], errors);
+  // What an older version let in may stay.
+  if (old && isDeepStrictEqual(old.endpoints, slice.endpoints)) return;
   const endpoints = slice.endpoints ?? [];
   if (endpoints.length > MAX_ENDPOINTS) errors.push(tooMany('endpoints', endpoints.length, MAX_ENDPOINTS));
-  for (const [i, endpoint] of endpoints.entries()) {
-    const at = `endpoints[${i}].addresses`;
-    const addresses = endpoint.addresses ?? [];
-    if (addresses.length === 0) errors.push(required(at, 'must contain at least 1 address'));
-    if (addresses.length > MAX_ADDRESSES) errors.push(tooMany(at, addresses.length, MAX_ADDRESSES));
-    for (const [j, address] of addresses.entries()) {
-      if (slice.addressType === 'FQDN') pushInvalid(errors, `${at}[${j}]`, address, isDNS1123Subdomain(address));
-      else validateIP(address, `${at}[${j}]`, errors);
+  else
+    for (const [i, each] of endpoints.entries()) validateEndpoint(each, slice.addressType, `endpoints[${i}]`, errors);
+}
+
+function validateEndpoint(endpoint: Endpoint, addressType: string, path: string, errors: FieldError[]): void {
+  const at = `${path}.addresses`;
+  const addresses = endpoint.addresses ?? [];
+  if (addresses.length === 0) errors.push(required(at, 'must contain at least 1 address'));
+  if (addresses.length > MAX_ADDRESSES) errors.push(tooMany(at, addresses.length, MAX_ADDRESSES));
+  for (const [j, address] of addresses.entries()) {
+    const each = `${at}[${j}]`;
+    if (addressType === 'FQDN') validateFQDN(address, each, errors);
+    else if (addressType === 'IPv4' || addressType === 'IPv6') {
+      const isValid = (addressType === 'IPv4' ? validateIP : validateCanonicalIP)(address, each, errors);
+      if (!isValid) continue;
+      const isOther = address.includes(':') !== (addressType === 'IPv6');
+      // Without the address's number, as upstream.
+      if (isOther) errors.push(invalid(at, address, `must be an ${addressType} address`));
+      validateEndpointIP(address, each, errors);
     }
   }
-  const ports = slice.ports ?? [];
-  if (ports.length > MAX_PORTS) errors.push(tooMany('ports', ports.length, MAX_PORTS));
+  const { nodeName, hostname, hints, deprecatedTopology = {} } = endpoint;
+  if (nodeName !== undefined) pushInvalid(errors, `${path}.nodeName`, nodeName, nameIsSubdomain(nodeName));
+  const labels = Object.keys(deprecatedTopology).length;
+  const topology = `${path}.deprecatedTopology`;
+  if (labels > MAX_TOPOLOGY_LABELS) errors.push(tooMany(topology, labels, MAX_TOPOLOGY_LABELS));
+  validateLabels(deprecatedTopology, topology, errors);
+  if (hostname !== undefined) pushInvalid(errors, `${path}.hostname`, hostname, isDNS1123Label(hostname));
+  validateHints(hints?.forZones, `${path}.hints.forZones`, isLabelValue, errors);
+  validateHints(hints?.forNodes, `${path}.hints.forNodes`, nameIsSubdomain, errors);
+}
+
+function validateFQDN(address: string, path: string, errors: FieldError[]): void {
+  if (address === '') {
+    errors.push(required(path));
+    return;
+  }
+  const name = address.replace(/\.$/, '');
+  const messages = isDNS1123Subdomain(name);
+  if (messages.length > 0) errors.push(invalid(path, name, messages.join(',')));
+  else if (!name.includes('.')) {
+    errors.push(invalid(path, name, 'should be a domain with at least two segments separated by dots'));
+  } else {
+    const label = name.split('.').find((each) => isDNS1123Label(each).length > 0);
+    if (label !== undefined) errors.push(invalid(path, label, isDNS1123Label(label).join(',')));
+  }
+}
+
+function validateHints(
+  hints: readonly { readonly name: string }[] = [],
+  path: string,
+  rule: (name: string) => string[],
+  errors: FieldError[],
+): void {
+  if (hints.length > MAX_HINTS) {
+    errors.push(tooMany(path, hints.length, MAX_HINTS));
+    return;
+  }
+  const names = new Set<string>();
+  for (const [i, { name }] of hints.entries()) {
+    if (names.has(name)) errors.push(duplicate(`${path}[${i}].name`, name));
+    names.add(name);
+    pushInvalid(errors, `${path}[${i}].name`, name, rule(name));
+  }
+}
+
+function validateSlicePorts(ports: readonly DiscoveryV1EndpointPort[], errors: FieldError[]): void {
+  if (ports.length > MAX_PORTS) {
+    errors.push(tooMany('ports', ports.length, MAX_PORTS));
+    return;
+  }
   const names = new Set<string>();
   for (const [i, port] of ports.entries()) {
     const name = port.name ?? '';
@@ -275,6 +353,7 @@ export function validateEndpointSlice(slice: EndpointSlice, errors: FieldError[]
     if (names.has(name)) errors.push(duplicate(`ports[${i}].name`, name));
     names.add(name);
     requireOneOf(port.protocol ?? 'TCP', PROTOCOLS, `ports[${i}].protocol`, errors);
+    validateAppProtocol(port.appProtocol, `ports[${i}]`, errors);
   }
 }
 
