@@ -113,7 +113,8 @@ export async function assembleKubelet(given: KubeletAssembly): Promise<{
     clusterDomain: given.clusterDomain,
     memoryCapacityBytes: node.memoryBytes,
   };
-  const capacity = { cpuMillis: node.cpus * 1000, memoryBytes: node.memoryBytes };
+  const { cpus, memoryBytes, ephemeralStorageBytes } = node;
+  const capacity = { cpuMillis: cpus * 1000, memoryBytes, ephemeralStorageBytes };
   const objects = new ApiConfigObjects(client);
   const mounter = new HostMounter();
   const volumes = new HostVolumeManager({ settings, capacity, objects, mounter, clock });

@@ -35,7 +35,7 @@ export function simHostParts(options: {
   const { node, runtime, clock, settings } = options;
   const { host } = node;
   const objects = new ApiConfigObjects(options.client);
-  const capacity = { cpuMillis: 4000, memoryBytes: settings.memoryCapacityBytes };
+  const capacity = { cpuMillis: 4000, memoryBytes: settings.memoryCapacityBytes, ephemeralStorageBytes: 100 * 2 ** 30 };
   /** Work on a disk takes a moment, in which anything may happen. */
   const moment = (): Promise<void> => clock.sleep(node.draw([0, 3]));
   const environment: ContainerConfigFactory['environment'] = ({ pod, container, podIPs = [] }) => {

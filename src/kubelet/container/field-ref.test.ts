@@ -44,7 +44,7 @@ test('a field that is none', () => {
   expect(() => fieldValue(pod, 'spec.containers', context)).toThrow('unsupported fieldPath: spec.containers');
 });
 
-const capacity = { cpuMillis: 2000, memoryBytes: 4096 };
+const capacity = { cpuMillis: 2000, memoryBytes: 4096, ephemeralStorageBytes: 8192 };
 
 test.each([
   [sized, { resource: 'limits.cpu' }, '2'],
@@ -57,7 +57,12 @@ test.each([
   [bare, { resource: 'limits.cpu' }, '2'],
   [bare, { resource: 'limits.memory' }, '4096'],
   [bare, { resource: 'requests.memory' }, '0'],
-  [bare, { resource: 'limits.ephemeral-storage' }, '0'],
+  [bare, { resource: 'limits.ephemeral-storage' }, '8192'],
+  [bare, { resource: 'limits.ephemeral-storage', divisor: '1Ki' }, '8'],
+  [bare, { resource: 'requests.ephemeral-storage' }, '0'],
+  [bare, { resource: 'limits.hugepages-2Mi' }, '0'],
+  [{ name: 'zero', resources: { limits: { cpu: '0', memory: '0' } } }, { resource: 'limits.memory' }, '4096'],
+  [{ name: 'zero', resources: { limits: { cpu: '0', memory: '0' } } }, { resource: 'limits.cpu' }, '2'],
   [undefined, { resource: 'limits.cpu', containerName: 'sized' }, '2'],
   [undefined, { resource: 'requests.cpu', containerName: 'init' }, '0'],
 ])('resource %#', (container, selector, value) => {

@@ -68,7 +68,7 @@ describe('a pod on containerd', () => {
       clusterDomain: 'cluster.local',
       memoryCapacityBytes: 1 << 30,
     };
-    const capacity = { cpuMillis: 2000, memoryBytes: 1 << 30 };
+    const capacity = { cpuMillis: 2000, memoryBytes: 1 << 30, ephemeralStorageBytes: 8192 };
     const objects = {
       configMap: async () => ({ metadata: {}, data: { key: 'from a config map' } }),
       secret: async () => ({ metadata: {}, data: { key: Buffer.from('hidden').toString('base64') } }),

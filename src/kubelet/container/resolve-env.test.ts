@@ -22,7 +22,7 @@ const pod: Pod = { metadata: { name: 'p', namespace: 'ns', uid: 'u' }, spec: { c
 const context = {
   objects: new ApiConfigObjects(client),
   fields: { nodeName: 'n', hostIP: '192.0.2.1', podIPs: ['10.88.0.2'] },
-  capacity: { cpuMillis: 2000, memoryBytes: 4096 },
+  capacity: { cpuMillis: 2000, memoryBytes: 4096, ephemeralStorageBytes: 8192 },
   serviceEnv: new Map<string, string>(),
 };
 const resolve = async (container: Omit<Container, 'name'>): Promise<Record<string, string>> =>

@@ -1,10 +1,11 @@
 import type { Container, Pod, Quantity, ResourceFieldSelector } from '../../api/generated/types.ts';
 import { quantityMillis, quantityValue } from '../../api/quantity.ts';
 
-/** What the node has: stands in for limits that a container does not set. */
+/** What the node has: stands in for limits that a container does not set, or sets to 0. */
 export interface NodeCapacity {
   readonly cpuMillis: number;
   readonly memoryBytes: number;
+  readonly ephemeralStorageBytes: number;
 }
 
 /**
@@ -28,14 +29,16 @@ export function resourceFieldValue(
   if ((kind !== 'limits' && kind !== 'requests') || resource === '') {
     throw new Error(`unsupported container resource : ${selector.resource}`);
   }
-  const set = container.resources?.[kind]?.[resource];
+  const given = container.resources?.[kind]?.[resource];
+  const set = given === undefined || isZero(given) ? undefined : given;
   const divisor = selector.divisor === undefined || isZero(selector.divisor) ? '1' : String(selector.divisor);
   if (resource === 'cpu') {
     const missing = kind === 'limits' ? capacity.cpuMillis : 0;
     const millis = set === undefined ? missing : quantityMillis(String(set));
     return String(Math.ceil(millis / quantityMillis(divisor)));
   }
-  const missing = kind === 'limits' && resource === 'memory' ? capacity.memoryBytes : 0;
+  const has = { memory: capacity.memoryBytes, 'ephemeral-storage': capacity.ephemeralStorageBytes }[resource] ?? 0;
+  const missing = kind === 'limits' ? has : 0;
   const value = set === undefined ? missing : quantityValue(String(set));
   return String(Math.ceil(value / quantityValue(divisor)));
 }

@@ -76,7 +76,7 @@ function newManager(): HostVolumeManager {
       clusterDomain: 'cluster.local',
       memoryCapacityBytes: 1000,
     },
-    capacity: { cpuMillis: 2000, memoryBytes: 1000 },
+    capacity: { cpuMillis: 2000, memoryBytes: 1000, ephemeralStorageBytes: 8192 },
     objects: {
       configMap: async (_ns, name, optional) => need(configMaps[name], 'configmap', name, optional),
       secret: async (_ns, name, optional) => need(secrets[name], 'secret', name, optional),

@@ -114,7 +114,7 @@ test('volumes of a pod, from set-up to nothing left', async () => {
       clusterDomain: 'cluster.local',
       memoryCapacityBytes: 1 << 24,
     },
-    capacity: { cpuMillis: 1000, memoryBytes: 1 << 24 },
+    capacity: { cpuMillis: 1000, memoryBytes: 1 << 24, ephemeralStorageBytes: 8192 },
     objects: {
       configMap: async () => ({ metadata: {}, data: { a: '1' } }),
       secret: async () => ({ metadata: {}, data: { b: 'Mg==' } }),
