@@ -21,6 +21,8 @@ test.each([
   ],
   [{ volumes: [{ name: 'v', nfs: { server: 's', path: '/' } }] }, ['refuse spec.volumes[0].nfs']],
   [{ volumes: [{ name: 'v', emptyDir: { medium: 'HugePages' } }] }, ['refuse spec.volumes[0].emptyDir.medium']],
+  [{ volumes: [{ name: 'v', emptyDir: { sizeLimit: '1Mi' } }] }, ['warn spec.volumes[0].emptyDir.sizeLimit']],
+  [{ volumes: [{ name: 'v', emptyDir: { medium: 'Memory', sizeLimit: '1Mi' } }] }, []],
   [
     { volumes: [{ name: 'v', projected: { sources: [{ serviceAccountToken: { path: 't' } }] } }] },
     ['refuse spec.volumes[0].projected.sources[0].serviceAccountToken'],

@@ -35,7 +35,7 @@ export function unsupportedPodFields(pod: Pod): UnsupportedField[] {
   };
   const { spec } = pod;
 
-  for (const [i, volume] of (spec.volumes ?? []).entries()) findInVolume(volume, `spec.volumes[${i}]`, refuse);
+  for (const [i, volume] of (spec.volumes ?? []).entries()) findInVolume(volume, `spec.volumes[${i}]`, refuse, warn);
   for (const field of ['initContainers', 'containers'] as const) {
     for (const [i, container] of (spec[field] ?? []).entries()) {
       findInContainer(container, `spec.${field}[${i}]`, refuse, warn);
@@ -72,14 +72,16 @@ export function unsupportedPodFields(pod: Pod): UnsupportedField[] {
 type Report = (field: string, why?: string) => void;
 type Warn = (field: string, why: string) => void;
 
-function findInVolume(volume: Volume, path: string, refuse: Report): void {
+function findInVolume(volume: Volume, path: string, refuse: Report, warn: Warn): void {
   for (const [source, value] of Object.entries(volume)) {
     if (source === 'name' || value === undefined) continue;
     if (!SUPPORTED_VOLUMES.has(source))
       refuse(`${path}.${source}`, `volumes of type ${source} are not supported by kubelette yet`);
   }
-  const medium = volume.emptyDir?.medium;
+  const { medium, sizeLimit } = volume.emptyDir ?? {};
   if (medium && medium !== 'Memory') refuse(`${path}.emptyDir.medium`);
+  if (!medium && sizeLimit !== undefined)
+    warn(`${path}.emptyDir.sizeLimit`, 'kubelette does not watch the disk a volume uses: ignored');
   for (const [i, source] of (volume.projected?.sources ?? []).entries()) {
     for (const kind of ['serviceAccountToken', 'clusterTrustBundle', 'podCertificate'] as const) {
       if (source[kind] !== undefined) refuse(`${path}.projected.sources[${i}].${kind}`);
