@@ -12,7 +12,8 @@ const PRIORITY_CLASSES: Readonly<Record<string, number>> = {
 };
 
 /**
- * What upstream's admission plugins fill into a new pod: ServiceAccount (without the token volume), DefaultTolerationSeconds, Priority.
+ * What upstream's admission plugins fill into a new pod: ServiceAccount (without the token volume), DefaultTolerationSeconds, Priority,
+ * RuntimeClass.
  * Changes `pod`.
  * @param findServiceAccount by name, in the pod's namespace
  * @throws ApiStatusError 403
@@ -32,6 +33,11 @@ export function admitPod(pod: Pod, findServiceAccount: (name: string) => Service
     spec.imagePullSecrets = account.imagePullSecrets;
   addTolerations(spec);
   admitPriority(spec, name);
+  // There are no RuntimeClasses here that could define one.
+  if (spec.overhead !== undefined) {
+    const why = 'pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead';
+    throw forbidden(PODS, name, why);
+  }
 }
 
 /** The same plugins on an update: who replaces a pod by his manifest did not write what they had filled in. Changes `pod`. */

@@ -162,6 +162,10 @@ describe('a pod', () => {
       { priority: 5 },
       'pods "p" is forbidden: the integer value of priority (5) must not be provided in pod spec; priority admission controller computed 0 from the given PriorityClass name',
     ],
+    [
+      { overhead: { cpu: '100m' } },
+      'pods "p" is forbidden: pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead',
+    ],
   ])('%j is refused', (spec, message) => {
     expect(failure(() => createPod('p', spec))).toMatchObject({ code: 403, reason: 'Forbidden', message });
   });
