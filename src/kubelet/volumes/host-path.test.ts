@@ -33,14 +33,14 @@ test.each<[string, Type | undefined]>([
 });
 
 test.each<[string, Type, string]>([
-  ['nope', 'Directory', "hostPath DIR/nope doesn't exist"],
-  ['f', 'Directory', "hostPath type check failed: DIR/f is not a directory, it's a File"],
-  ['f', 'DirectoryOrCreate', "hostPath type check failed: DIR/f is not a directory, it's a File"],
-  ['d', 'File', "hostPath type check failed: DIR/d is not a file, it's a Directory"],
-  ['d', 'FileOrCreate', "hostPath type check failed: DIR/d is not a file, it's a Directory"],
-  ['f/x', 'File', "hostPath DIR/f/x doesn't exist"],
-  ['f', 'Socket', "hostPath type check failed: DIR/f is not a socket file, it's a File"],
-  ['/dev/null', 'BlockDevice', "hostPath type check failed: /dev/null is not a block device, it's a CharDevice"],
+  ['nope', 'Directory', 'hostPath type check failed: DIR/nope is not a directory'],
+  ['f', 'Directory', 'hostPath type check failed: DIR/f is not a directory'],
+  ['f', 'DirectoryOrCreate', 'hostPath type check failed: DIR/f is not a directory'],
+  ['d', 'File', 'hostPath type check failed: DIR/d is not a file'],
+  ['d', 'FileOrCreate', 'hostPath type check failed: DIR/d is not a file'],
+  ['f/x', 'File', 'hostPath type check failed: DIR/f/x is not a file'],
+  ['f', 'Socket', 'hostPath type check failed: DIR/f is not a socket file'],
+  ['/dev/null', 'BlockDevice', 'hostPath type check failed: /dev/null is not a block device'],
 ])('%s is no %s', async (name, type, message) => {
   await expect(setUp(name, type)).rejects.toThrow(message.replace('DIR', dir));
 });

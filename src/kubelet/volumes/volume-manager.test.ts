@@ -165,7 +165,10 @@ test('every failure is named, in the words of the kubelet', async () => {
     ok: false,
     failures: [
       { volume: 'v', message: 'MountVolume.SetUp failed for volume "v" : secret "nope" not found' },
-      { volume: 'h', message: `MountVolume.SetUp failed for volume "h" : hostPath ${dir}/none doesn't exist` },
+      {
+        volume: 'h',
+        message: `MountVolume.SetUp failed for volume "h" : hostPath type check failed: ${dir}/none is not a file`,
+      },
       {
         volume: 'n',
         message: 'MountVolume.SetUp failed for volume "n" : volume source nfs is not supported by this node',
