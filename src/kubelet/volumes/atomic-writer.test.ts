@@ -67,7 +67,8 @@ test('what a crash left behind is mended', async () => {
 });
 
 test('owners are set before anything is visible', async () => {
-  await writeAtomically(dir, payload({ a: '1' }), NOW, async (fresh) => {
+  await writeAtomically(dir, payload({ a: '1' }), NOW, async () => {
+    const [fresh = ''] = readdirSync(dir).map((name) => join(dir, name));
     expect(readFileSync(join(fresh, 'a'), 'utf8')).toBe('1');
     expect(readdirSync(dir)).not.toContain('..data');
     writeFileSync(join(fresh, 'a'), 'prepared');

@@ -31,13 +31,13 @@ const DATA_LINK = '..data';
  * then switched by a rename; the names that containers see are links through `..data`. A reader sees the old files or the new
  * ones, never a mixture (`pkg/volume/util/atomic_writer.go`). Nothing is touched when nothing changed.
  * @param now wall time, ms since the epoch
- * @param prepare called with the new directory before it becomes visible, to set owners
+ * @param prepare called before the new directory becomes visible, to set owners
  */
 export async function writeAtomically(
   dir: string,
   payload: Payload,
   now: number,
-  prepare: (dir: string) => Promise<void> = async () => {},
+  prepare: () => Promise<void> = async () => {},
 ): Promise<void> {
   for (const path of payload.keys()) checkPath(path);
   const current = await currentDir(dir);
@@ -53,7 +53,7 @@ export async function writeAtomically(
       await writeFile(target, file.data, { flag: 'wx' });
       await chmod(target, file.mode);
     }
-    await prepare(fresh);
+    await prepare();
     const temporary = join(dir, `${DATA_LINK}_tmp`);
     await rm(temporary, { force: true });
     await symlink(fresh.slice(dir.length + 1), temporary);

@@ -201,6 +201,22 @@ describe('configuration', () => {
     expect(statSync(join(hostPath, 'a')).mode & 0o777).toBe(0o644);
   });
 
+  test('belongs to the fsGroup from its top on, and stays so', async () => {
+    configMaps.c = { metadata: {}, data: { a: '1' } };
+    const volumes: Volume[] = [
+      { name: 'cm', configMap: { name: 'c' } },
+      { name: 'down', downwardAPI: { items: [{ path: 'n', fieldRef: { fieldPath: 'metadata.name' } }] } },
+    ];
+    const pod = podWith(...volumes);
+    pod.spec.securityContext = { fsGroup: process.getgid!() };
+    const mounted = await setUp(pod);
+    const modes = (): string[] =>
+      [...mounted.values()].map(({ hostPath }) => (statSync(hostPath).mode & 0o7777).toString(8));
+    expect(modes()).toEqual(['2777', '2750']);
+    await manager.refresh(pod);
+    expect(modes()).toEqual(['2777', '2750']);
+  });
+
   test('items, with paths and modes', async () => {
     const items = [
       { key: 'a', path: 'sub/x', mode: 0o400 },

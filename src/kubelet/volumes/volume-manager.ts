@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync } from 'node:fs';
-import { chmod, mkdir, readdir, realpath, rm } from 'node:fs/promises';
+import { chmod, mkdir, readdir, realpath, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Pod, Volume } from '../../api/generated/types.ts';
 import type { Clock } from '../../lib/clock.ts';
@@ -157,11 +157,13 @@ export class HostVolumeManager implements VolumeManager {
     // Secrets and what may hold them never reach the disk.
     if (plugin !== 'configmap' && !(await this.mounter.below(hostPath)).includes(hostPath)) {
       await this.mounter.tmpfs(hostPath, ['mode=1777', `size=${this.settings.memoryCapacityBytes}`]);
-    } else if (plugin === 'configmap') {
+    } else if (plugin === 'configmap' && ((await stat(hostPath)).mode & 0o777) !== 0o777) {
+      // Otherwise left alone: setgid would go.
       await chmod(hostPath, 0o777);
     }
     const group = pod.spec?.securityContext?.fsGroup;
-    await writeAtomically(hostPath, payload, this.clock.now(), (dir) => applyFsGroup(dir, group, 'readOnly'));
+    // As upstream, the whole volume and not only what is new in it.
+    await writeAtomically(hostPath, payload, this.clock.now(), () => applyFsGroup(hostPath, group, 'readOnly'));
     return { hostPath, readOnly: true };
   }
 

@@ -144,6 +144,11 @@ test('volumes of a pod, from set-up to nothing left', async () => {
   expect(modeAndGroup(path('disk'))).toEqual(['2777', 4321]);
   expect(modeAndGroup(path('memory'))).toEqual(['3777', 4321]);
   expect(() => writeFileSync(path('memory', 'big'), Buffer.alloc(2 << 20))).toThrow('ENOSPC');
+  // Their tops as well, also after a refresh that changes nothing.
+  expect(modeAndGroup(path('cm'))).toEqual(['2777', 4321]);
+  expect(modeAndGroup(path('sec'))).toEqual(['3777', 4321]);
+  await manager.refresh(pod);
+  expect(modeAndGroup(path('cm'))).toEqual(['2777', 4321]);
   expect(modeAndGroup(path('cm', 'a'))).toEqual(['644', 4321]);
   expect(modeAndGroup(path('sec', 'b'))).toEqual(['440', 4321]);
   expect(await mounter.below(podsDir)).toHaveLength(2);
