@@ -67,13 +67,19 @@ export function validate(resource: Resource, object: KubeObject): FieldError[] {
  * one's immutable metadata filled in where the client left it out (uid, creationTimestamp, resourceVersion, deletion).
  */
 export function validateUpdate(resource: Resource, object: KubeObject, old: KubeObject): FieldError[] {
-  const errors: FieldError[] = [];
-  // Twice, as upstream: once for all resources, once in each one's own rules.
-  validateObjectMetaUpdate(object.metadata, old.metadata, 'metadata', errors);
-  validateObjectMetaUpdate(object.metadata, old.metadata, 'metadata', errors);
+  const errors = validateStatusUpdate(object, old);
   const rules = rulesOf(resource);
   rules?.change?.(object as never, old as never, errors);
   if (rules?.update) rules.update(object as never, old as never, errors);
   else rules?.object(object as never, errors, old as never);
+  return errors;
+}
+
+/** What is wrong with the metadata that come with a new status. It is not judged itself. */
+export function validateStatusUpdate(object: KubeObject, old: KubeObject): FieldError[] {
+  const errors: FieldError[] = [];
+  // Twice, as upstream: once for all resources, once in each one's own rules.
+  validateObjectMetaUpdate(object.metadata, old.metadata, 'metadata', errors);
+  validateObjectMetaUpdate(object.metadata, old.metadata, 'metadata', errors);
   return errors;
 }

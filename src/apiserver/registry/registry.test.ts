@@ -196,6 +196,34 @@ describe('a pod', () => {
     });
   });
 
+  test('an update of the status also writes labels and annotations, but nothing of the spec, no owners, and keeps the QoS class', () => {
+    createPod('p');
+    const update = (metadata: Partial<Pod['metadata']>) =>
+      registry.update(
+        pods,
+        'default',
+        'p',
+        (old) => {
+          const pod = structuredClone(old) as Pod;
+          Object.assign(pod.metadata, metadata);
+          pod.spec.containers[0]!.image = 'y';
+          pod.status = { phase: 'Running' };
+          return pod;
+        },
+        { status: true },
+      ).object;
+    const ownerReferences = [{ apiVersion: 'v1', kind: 'Node', name: 'n', uid: 'u' }];
+    const pod = update({ labels: { a: 'b' }, annotations: { c: 'd' }, ownerReferences }) as Pod;
+    expect(pod.metadata).toMatchObject({ labels: { a: 'b' }, annotations: { c: 'd' }, generation: 1 });
+    expect(pod.metadata.ownerReferences).toBeUndefined();
+    expect(pod.spec.containers[0]!.image).toBe('x');
+    expect(pod.status).toEqual({ phase: 'Running', qosClass: 'BestEffort' });
+    expect(failure(() => update({ labels: { a: '-' } }))).toMatchObject({
+      code: 422,
+      details: { causes: expect.arrayContaining([expect.objectContaining({ field: 'metadata.labels' })]) },
+    });
+  });
+
   test('an update that changes nothing writes nothing; one of the spec raises the generation', () => {
     createPod('p');
     const { revision } = store;

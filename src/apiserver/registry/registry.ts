@@ -4,7 +4,7 @@ import type { DeleteOptions, Preconditions } from '../../api/generated/types.ts'
 import type { KubeObject } from '../../api/resources.ts';
 import { formatTime, parseTime } from '../../api/time.ts';
 import { type FieldError, forbidden, invalidError } from '../../api/validation/field-error.ts';
-import { validate, validateUpdate } from '../../api/validation/validate.ts';
+import { validate, validateStatusUpdate, validateUpdate } from '../../api/validation/validate.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Random } from '../../lib/random.ts';
 import { type Change, CompactedError, type Version } from '../storage/mvcc.ts';
@@ -53,7 +53,7 @@ export interface Writing {
 }
 
 export interface Updating extends Writing {
-  /** Writes the status only. */
+  /** Writes the status, labels, annotations and finalizers only. */
   readonly status?: boolean | undefined;
   /** Instead of the strategy's: for subresources that change something else. */
   readonly prepare?: ((object: KubeObject, old: KubeObject) => void) | undefined;
@@ -276,8 +276,11 @@ export class Registry {
     keepSystemFields(object, old);
     applyDefaults(resource, object);
     if (options.prepare) options.prepare(object, old);
-    else if (options.status) keepAllButStatus(object, old);
-    else {
+    else if (options.status) {
+      keepAllButStatus(object, old);
+      strategy.prepareForStatusUpdate?.(object, old);
+      refuseInvalid(definition, object, validateStatusUpdate(object, old));
+    } else {
       this.admission.admitUpdate(definition, object, old);
       strategy.prepareForUpdate?.(object, old);
       refuseInvalid(definition, object, this.admission.allocate(definition, object, old));
@@ -447,10 +450,11 @@ function keepSystemFields(object: KubeObject, old: KubeObject): void {
   delete metadata.selfLink;
 }
 
+/** The metadata is the request's, too: so do upstream's strategies of statuses. */
 function keepAllButStatus(object: KubeObject, old: KubeObject): void {
-  const status: unknown = (object as { status?: unknown }).status;
+  const { metadata, status } = object as KubeObject & { status?: unknown };
   for (const field of Object.keys(object)) delete (object as unknown as Record<string, unknown>)[field];
-  Object.assign(object, old, { status });
+  Object.assign(object, old, { metadata, status });
 }
 
 function refuseInvalid({ resource }: ResourceDefinition, object: KubeObject, errors: FieldError[]): void {

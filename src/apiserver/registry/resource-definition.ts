@@ -10,6 +10,8 @@ export interface Strategy {
   unsupported?(object: KubeObject): readonly UnsupportedField[];
   /** Takes over from `old` what this request may not change. */
   prepareForUpdate?(object: KubeObject, old: KubeObject): void;
+  /** The same for a request of the status: what else than the spec it may not change. */
+  prepareForStatusUpdate?(object: KubeObject, old: KubeObject): void;
   /**
    * The grace period of a deletion in seconds; resources without this hook have none.
    * @param requested by the client; undefined when it did not say

@@ -22,6 +22,14 @@ export const podStrategy: Strategy = {
     if (!isDeepStrictEqual(pod.spec, before.spec)) pod.metadata.generation = (before.metadata.generation ?? 0) + 1;
   },
 
+  prepareForStatusUpdate(object, old) {
+    const [pod, before] = [object as Pod, old as Pod];
+    if (before.metadata.ownerReferences) pod.metadata.ownerReferences = before.metadata.ownerReferences;
+    else delete pod.metadata.ownerReferences;
+    const qosClass = pod.status?.qosClass ?? before.status?.qosClass;
+    if (qosClass) pod.status = { ...pod.status, qosClass };
+  },
+
   gracePeriod(object, requested) {
     const pod = object as Pod;
     // Nobody would confirm the end of a pod that no kubelet has, or that has ended.
