@@ -1,10 +1,18 @@
-import type { ConfigMap, Namespace, Pod, Service, ServiceAccount } from '../../api/generated/types.ts';
+import type {
+  ConfigMap,
+  Namespace,
+  NamespaceCondition,
+  Pod,
+  Service,
+  ServiceAccount,
+} from '../../api/generated/types.ts';
 import { CONFIGMAPS, type KubeObject, NAMESPACES, PODS, SERVICEACCOUNTS, SERVICES } from '../../api/resources.ts';
 import { ApiStatusError } from '../../api/status-error.ts';
 import type { FieldError } from '../../api/validation/field-error.ts';
 import { assert } from '../../lib/errors.ts';
 import type { Cidr } from '../../lib/ipv4.ts';
 import { forbidden, notFound } from './api-errors.ts';
+import { namespaceConditions } from './namespace-conditions.ts';
 import { admitPod, admitPodUpdate } from './pod-admission.ts';
 import type { Admission, Registry } from './registry.ts';
 import type { ResourceDefinition } from './resource-definition.ts';
@@ -35,6 +43,8 @@ export class ClusterAdmission implements Admission {
   private readonly namespaces = definitionOf(NAMESPACES);
   private readonly accounts = definitionOf(SERVICEACCOUNTS);
   private readonly configMaps = definitionOf(CONFIGMAPS);
+  /** The namespace from which everything is just being deleted. */
+  private emptying: string | undefined;
 
   constructor(registry: Registry, options: ClusterAdmissionOptions) {
     this.registry = registry;
@@ -122,7 +132,7 @@ export class ClusterAdmission implements Admission {
     if (!resource.namespaced || !namespace) return;
     const home = this.find(NAMESPACES, namespace);
     if (!home) return;
-    if (home.metadata.deletionTimestamp) this.finishIfEmpty(namespace);
+    if (home.metadata.deletionTimestamp) this.settle(namespace);
     else if (resource.plural === SERVICEACCOUNTS.plural && name === 'default') this.furnish(namespace);
     else if (resource.plural === CONFIGMAPS.plural && name === ROOT_CA) this.furnish(namespace);
   }
@@ -152,29 +162,42 @@ export class ClusterAdmission implements Admission {
 
   /** Deletes everything in a namespace; pods keep their grace period. */
   private empty(namespace: string): void {
-    for (const definition of STORED_RESOURCES) {
-      if (definition.resource.namespaced) this.registry.deleteCollection(definition, { namespace });
+    this.emptying = namespace;
+    try {
+      for (const definition of STORED_RESOURCES) {
+        if (definition.resource.namespaced) this.registry.deleteCollection(definition, { namespace });
+      }
+    } finally {
+      this.emptying = undefined;
     }
-    this.finishIfEmpty(namespace);
+    this.settle(namespace);
   }
 
-  private finishIfEmpty(namespace: string): void {
-    const left = STORED_RESOURCES.some(
-      ({ resource, collection }) => resource.namespaced && this.registry.store.count(collection, `${namespace}/`) > 0,
-    );
+  /** Lets a namespace go that is being deleted and empty; another one says what holds it. */
+  private settle(namespace: string): void {
     const home = this.find(NAMESPACES, namespace) as Namespace | undefined;
-    if (left || !home) return;
+    if (!home || this.emptying === namespace) return;
+    const left = STORED_RESOURCES.filter(({ resource }) => resource.namespaced)
+      .map(({ resource, collection }) => ({
+        resource,
+        objects: [...this.registry.store.scan(collection, `${namespace}/`)].map(({ object }) => object),
+      }))
+      .filter(({ objects }) => objects.length > 0);
+    const finalizers = home.spec?.finalizers ?? [];
     this.finalize(
       namespace,
-      (home.spec?.finalizers ?? []).filter((name) => name !== NAMESPACE_FINALIZER),
+      left.length > 0 ? finalizers : finalizers.filter((name) => name !== NAMESPACE_FINALIZER),
+      namespaceConditions(left, home.status?.conditions ?? [], this.registry.clock.now()),
     );
   }
 
-  /** Sets who must still be done before the namespace goes; with nobody left it goes. */
-  finalize(namespace: string, finalizers: string[]): KubeObject {
+  /** Sets who must still be done before the namespace goes, and what it says of that; with nobody left it goes. */
+  finalize(namespace: string, finalizers: string[], conditions?: NamespaceCondition[]): KubeObject {
     const change = (old: KubeObject): KubeObject => structuredClone(old);
     const prepare = (object: KubeObject): void => {
-      (object as Namespace).spec = { finalizers };
+      const home = object as Namespace;
+      home.spec = { finalizers };
+      if (conditions) home.status = { ...home.status, conditions };
     };
     return this.registry.update(this.namespaces, undefined, namespace, change, { prepare }).object;
   }

@@ -288,6 +288,39 @@ describe('namespaces', () => {
     expect(find(namespaces, 'room')).toBeUndefined();
   });
 
+  test('one that hangs says what holds it', async () => {
+    create('room');
+    createPod('p', { nodeName: 'n' }, 'room');
+    createMap('a', { finalizers: ['x.io/f', 'x.io/g'] }, 'room');
+    createMap('b', { finalizers: ['x.io/f'] }, 'room');
+    registry.delete(namespaces, undefined, 'room');
+    const conditions = () =>
+      (find(namespaces, 'room') as Namespace).status?.conditions?.map(
+        ({ type, status, reason, message, lastTransitionTime }) =>
+          `${type} ${status} ${lastTransitionTime} ${reason} ${message}`,
+      );
+    const then = '2026-01-01T00:00:00Z';
+    const fine = [
+      `NamespaceDeletionDiscoveryFailure False ${then} ResourcesDiscovered All resources successfully discovered`,
+      `NamespaceDeletionGroupVersionParsingFailure False ${then} ParsedGroupVersions All legacy kube types successfully parsed`,
+      `NamespaceDeletionContentFailure False ${then} ContentDeleted All content successfully deleted, may be waiting on finalization`,
+    ];
+    expect(conditions()).toEqual([
+      ...fine,
+      `NamespaceContentRemaining True ${then} SomeResourcesRemain Some resources are remaining: configmaps. has 2 resource instances, pods. has 1 resource instances`,
+      `NamespaceFinalizersRemaining True ${then} SomeFinalizersRemain Some content in the namespace has finalizers remaining: x.io/f in 2 resource instances, x.io/g in 1 resource instances`,
+    ]);
+    await clock.advance(5000);
+    registry.delete(pods, 'room', 'p', { gracePeriodSeconds: 0 });
+    expect(conditions()![3]).toBe(
+      `NamespaceContentRemaining True ${then} SomeResourcesRemain Some resources are remaining: configmaps. has 2 resource instances`,
+    );
+    for (const name of ['a', 'b']) {
+      registry.update(configMaps, 'room', name, (old) => ({ ...old, metadata: { ...old.metadata, finalizers: [] } }));
+    }
+    expect(find(namespaces, 'room')).toBeUndefined();
+  });
+
   test('a crash in the middle is made good at the next start', () => {
     create('room');
     createMap('m', {}, 'room');

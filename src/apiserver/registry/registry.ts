@@ -93,7 +93,7 @@ const GENERATE_ATTEMPTS = 8;
  */
 export class Registry {
   readonly store: ObjectStore;
-  private readonly clock: Clock;
+  readonly clock: Clock;
   private readonly random: Random;
   private readonly admission: Admission;
 
