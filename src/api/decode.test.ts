@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { recordedAnswer, recordedAnswers, resourceOfPath } from '../../test/recorded-answers.ts';
-import { decodeJson, decodeObject, decodeType, type FieldValidation } from './decode.ts';
+import { decodeJson, decodeObject, decodePatched, decodeType, type FieldValidation } from './decode.ts';
 import type { Pod } from './generated/types.ts';
 import { CONFIGMAPS, LEASES, NODES, PODS, SECRETS } from './resources.ts';
 import { ApiStatusError } from './status-error.ts';
@@ -240,4 +240,62 @@ test('any type of the table', () => {
   expect(() => decodeType('meta.v1.DeleteOptions', { gracePeriodSeconds: 'x' })).toThrow(
     'json: cannot unmarshal string into Go struct field DeleteOptions.gracePeriodSeconds of type int64',
   );
+});
+
+describe('decodePatched', () => {
+  const pod = (spec: object) => ({ kind: 'Pod', apiVersion: 'v1', metadata: { name: 'p' }, spec });
+  const decode = (type: 'merge' | 'strategic', patched: object, fieldValidation?: FieldValidation) =>
+    decodePatched(PODS, patched, { type, patch: { spec: { a: [1, null] } } }, { fieldValidation });
+  const refused = (shown: string, problem: string) => ({
+    code: 422,
+    reason: 'Invalid',
+    message: ` "" is invalid: patch: Invalid value: ${JSON.stringify(shown)}: ${problem}`,
+    details: {
+      causes: [
+        { reason: 'FieldValueInvalid', message: `Invalid value: ${JSON.stringify(shown)}: ${problem}`, field: 'patch' },
+      ],
+    },
+  });
+
+  test.each([
+    [{ nodeSelector: [] }, 'cannot restore map from slice'],
+    [{ containers: 'c' }, 'cannot restore slice from string'],
+    [{ securityContext: true }, 'cannot restore struct from: bool'],
+    [{ activeDeadlineSeconds: 'x' }, 'unrecognized type: int64'],
+    [{ activeDeadlineSeconds: 1.5 }, 'cannot convert float64 to int64'],
+    [{ hostNetwork: 'x' }, 'unrecognized type: bool'],
+    [{ nodeName: 5 }, 'cannot convert int64 to string'],
+    [{ restartPolicy: 5 }, 'cannot convert int64 to v1.RestartPolicy'],
+    [{ nodeName: {} }, 'unrecognized type: string'],
+  ])('strategic, %j', (spec, problem) => {
+    expect(() => decode('strategic', pod(spec))).toThrow(
+      expect.objectContaining(refused('map[spec:map[a:[1 <nil>]]]', problem)),
+    );
+  });
+
+  test.each([
+    [
+      pod({ containers: 'c' }),
+      'json: cannot unmarshal string into Go struct field PodSpec.spec.containers of type []v1.Container',
+    ],
+    [
+      { ...pod({}), kind: 'Foo' },
+      'no kind "Foo" is registered for version "v1" in scheme "k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30"',
+    ],
+  ])('merge, %j', (patched, problem) => {
+    expect(() => decode('merge', patched)).toThrow(expect.objectContaining(refused(JSON.stringify(patched), problem)));
+  });
+
+  test('fields that are not known', () => {
+    const unknown = pod({ foo: 1, bar: 2 });
+    expect(decode('merge', unknown).warnings).toEqual(['unknown field "spec.foo"', 'unknown field "spec.bar"']);
+    const problem = 'strict decoding error: unknown field "spec.bar", unknown field "spec.foo"';
+    expect(() => decode('strategic', unknown, 'Strict')).toThrow(
+      expect.objectContaining(refused('map[spec:map[a:[1 <nil>]]]', problem)),
+    );
+  });
+
+  test('a strategic patch cannot change the kind', () => {
+    expect(decode('strategic', { ...pod({}), kind: 'Foo' }).object.kind).toBe('Pod');
+  });
 });

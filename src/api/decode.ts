@@ -1,3 +1,4 @@
+import { goText } from './go-text.ts';
 import { formatPath, JsonSyntaxError, parseJson } from './json-text.ts';
 import { setOwnValue } from './own-value.ts';
 import { canonicalQuantity, QuantityError } from './quantity.ts';
@@ -6,6 +7,7 @@ import type { FieldSchema } from './schema-table.ts';
 import { ApiStatusError } from './status-error.ts';
 import { formatTime, parseTime } from './time.ts';
 import { internalGroup, parseApiVersion, schemaOf, typeNameOf } from './type-names.ts';
+import { invalid, invalidError } from './validation/field-error.ts';
 
 /** What to do with unknown and duplicate fields. */
 export type FieldValidation = 'Ignore' | 'Warn' | 'Strict';
@@ -32,6 +34,32 @@ export function decodeObject<T extends KubeObject>(
   options: DecodeOptions = {},
 ): Decoded<T> {
   return decodeRoot(resource, value, () => JSON.stringify(value) ?? '', [], options);
+}
+
+/** Where a value that is to be decoded comes from, when it is no body. */
+export interface PatchSource {
+  readonly type: 'json' | 'merge' | 'strategic';
+  readonly patch: unknown;
+}
+
+/**
+ * As `decodeObject`, of what a patch has made of an object. Upstream decodes the results of strategic patches with another decoder,
+ * which has words of its own and knows the kind beforehand.
+ * Source: apiserver pkg/endpoints/handlers/patch.go, apimachinery pkg/runtime/converter.go
+ * @throws ApiStatusError 422
+ */
+export function decodePatched<T extends KubeObject>(
+  resource: Resource<T>,
+  patched: unknown,
+  source: PatchSource,
+  options: DecodeOptions,
+): Decoded<T> {
+  const isTyped = source.type === 'strategic';
+  const value = isTyped ? { ...(patched as object), kind: resource.kind, apiVersion: apiVersionOf(resource) } : patched;
+  const shown = isTyped ? goText(source.patch) : JSON.stringify(patched);
+  const refuse = (problem: string): ApiStatusError =>
+    invalidError({ group: '', kind: '' }, '', [invalid('patch', shown, problem)]);
+  return decodeRoot(resource, value, () => shown, [], options, { refuse, isTyped });
 }
 
 /** As `decodeObject`, from JSON text; also finds duplicate fields. */
@@ -85,6 +113,7 @@ function decodeRoot<T extends KubeObject>(
   text: () => string,
   duplicates: readonly string[],
   { fieldValidation = 'Warn' }: DecodeOptions,
+  patched?: { readonly refuse: (problem: string) => ApiStatusError; readonly isTyped: boolean },
 ): Decoded<T> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw unrecognized(
@@ -109,6 +138,7 @@ function decodeRoot<T extends KubeObject>(
   const kind = (givenKind as string) || resource.kind;
   const { group, version } = givenVersion ? parseApiVersion(givenVersion as string) : resource;
   const fail = (problem: string, cause?: unknown): ApiStatusError =>
+    patched?.refuse(problem) ??
     badRequest(
       `${kind} in version ${JSON.stringify(version)} cannot be handled as a ${resource.kind}: ${problem}`,
       cause,
@@ -127,9 +157,10 @@ function decodeRoot<T extends KubeObject>(
   try {
     object = (typeName ? decoderOf(typeName)(value, context) : structuredClone(value)) as Record<string, unknown>;
   } catch (error) {
-    throw fail(decodeMessage(error), error);
+    throw fail((patched?.isTyped && (error as DecodeError).conversion) || decodeMessage(error), error);
   }
   object.metadata ??= {};
+  if (patched?.isTyped) context.unknown.sort();
   const problems =
     fieldValidation === 'Ignore'
       ? []
@@ -146,8 +177,32 @@ function decodeRoot<T extends KubeObject>(
 
 // ---- the walker: one closure for each type and field, made when first needed
 
-/** A value of the wrong type; the message is that of Go's decoder. */
-class DecodeError extends Error {}
+/** A value of the wrong type; the message is that of Go's decoder of JSON. */
+class DecodeError extends Error {
+  /** The words of the converter from maps, where they are others. */
+  readonly conversion: string | undefined;
+
+  constructor(message: string, conversion?: string) {
+    super(message);
+    this.conversion = conversion;
+  }
+}
+
+/** Go's kinds of what JSON is decoded into; a number is whole unless it is named. */
+const GO_KINDS: Readonly<Record<string, string>> = { array: 'slice', object: 'map', number: 'int64' };
+
+/** @param what as JSON names it: `string`, `array`, `number`, `number 1.5` @param goType what it should be */
+function conversionError(what: string, goType: string): string {
+  const kind = GO_KINDS[what] ?? (what.startsWith('number ') ? 'float64' : what);
+  if (goType.startsWith('map[')) return `cannot restore map from ${kind}`;
+  if (goType.startsWith('[]')) return `cannot restore slice from ${kind}`;
+  const isNumber = /^(?:int|float)\d+$/.test(goType);
+  const isText = goType === 'string' || NAMED_TYPES.has(goType);
+  if (!isNumber && !isText && goType !== 'bool') return `cannot restore struct from: ${kind}`;
+  // Go would make a character of a whole number: that it knows how, and does not want to, makes other words.
+  if ((isText && kind === 'int64') || (isNumber && kind === 'float64')) return `cannot convert ${kind} to ${goType}`;
+  return `unrecognized type: ${isText ? 'string' : goType}`;
+}
 
 function decodeMessage(error: unknown): string {
   if (error instanceof DecodeError || error instanceof QuantityError) return error.message;
@@ -173,7 +228,10 @@ class Context {
   mismatch(what: string, goType: string): DecodeError {
     const fields = this.path.filter((part) => typeof part === 'string').join('.');
     const into = this.struct === '' ? 'value' : `struct field ${this.struct}.${fields}`;
-    return new DecodeError(`json: cannot unmarshal ${what} into Go ${into} of type ${goType}`);
+    return new DecodeError(
+      `json: cannot unmarshal ${what} into Go ${into} of type ${goType}`,
+      conversionError(what, goType),
+    );
   }
 
   reportUnknown(field: string): void {
@@ -383,7 +441,10 @@ const decodeMicroTime: Decoder = (value) => {
 const decodeBytes: Decoder = (value, context) => {
   if (typeof value !== 'string') throw context.mismatch(kindOfJson(value), '[]uint8');
   const bad = base64Error(value);
-  if (bad !== undefined) throw new DecodeError(`illegal base64 data at input byte ${bad}`);
+  if (bad !== undefined) {
+    const problem = `illegal base64 data at input byte ${bad}`;
+    throw new DecodeError(problem, `error decoding from json: ${problem}`);
+  }
   return /[\r\n]/.test(value) ? value.replace(/[\r\n]/g, '') : value;
 };
 
@@ -451,3 +512,4 @@ const NAMED_STRINGS: Readonly<Record<string, string>> = {
   'Toleration.effect': 'v1.TaintEffect',
   'Toleration.operator': 'v1.TolerationOperator',
 };
+const NAMED_TYPES: ReadonlySet<string> = new Set(Object.values(NAMED_STRINGS));

@@ -246,19 +246,31 @@ describe('strategic merge patch', () => {
   });
 
   test.each([
-    { spec: { containers: [{ image: 'x' }] } },
-    { spec: { containers: [{ name: 'a', $patch: 'shrink' }] } },
-    { spec: { $patch: 'shrink' } },
-    {
-      spec: {
-        volumes: [{ name: 'v', $retainKeys: ['name'], hostPath: { path: '/' } }],
-        '$setElementOrder/volumes': 'v',
-      },
-    },
-  ])('%j is refused', (patch) => {
-    expect(() => patched(pod({ containers: two, volumes: [{ name: 'v' }] }), patch)).toThrow(
-      'the server rejected our request due to an error in our request',
-    );
+    [
+      { spec: { containers: [{ image: 'x' }] } },
+      [500, '', 'map: map[image:x] does not contain declared merge key: name'],
+    ],
+    [
+      { spec: { containers: [{ name: 'a', $patch: 'shrink' }] } },
+      [500, '', 'unknown patch type: shrink in map: map[$patch:shrink name:a]'],
+    ],
+    [{ spec: { $patch: 'foo' } }, [500, '', 'unknown patch type: foo in map: map[$patch:foo]']],
+    [
+      { spec: { volumes: [{ name: 'v', $retainKeys: ['name'], hostPath: { path: '/' } }] } },
+      [422, 'Invalid', 'the server rejected our request due to an error in our request'],
+    ],
+    [{ spec: { $retainKeys: 'name' } }, [400, 'BadRequest', 'invalid patch format of retainKeys']],
+    [
+      { spec: { '$setElementOrder/volumes': 'v' } },
+      [400, 'BadRequest', 'invalid patch format of setElementOrder list'],
+    ],
+    [
+      { metadata: { '$deleteFromPrimitiveList/finalizers': 'f' } },
+      [400, 'BadRequest', 'invalid patch format of primitive list'],
+    ],
+  ])('%j is refused', (patch, [code, reason, message]) => {
+    const work = () => patched(pod({ containers: two, volumes: [{ name: 'v' }] }), patch);
+    expect(work).toThrow(expect.objectContaining({ code, reason, message }));
   });
 
   test('neither object nor patch is changed', () => {

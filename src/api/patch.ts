@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { applyPatch as applyJsonOperations, type Operation } from 'rfc6902';
 import { copyJson } from './copy-json.ts';
 import { SCHEMA } from './generated/schema.ts';
+import { goText } from './go-text.ts';
 import { JsonSyntaxError, parseJson } from './json-text.ts';
 import { ownValue, setOwnValue } from './own-value.ts';
 import type { KubeObject, Resource } from './resources.ts';
@@ -20,6 +21,11 @@ const rejected = (cause: unknown) =>
 const undecodable = (problem: string, cause?: unknown) =>
   new ApiStatusError(400, 'BadRequest', `error decoding patch: ${problem}`, undefined, { cause });
 
+/** Upstream does not classify these mistakes: its answer is a bare 500. */
+const unclassified = (message: string) => new ApiStatusError(500, '', message);
+const unknownDirective = (directive: unknown, patch: Fields) =>
+  unclassified(`unknown patch type: ${goText(directive)} in map: ${goText({ ...patch, [DIRECTIVE]: directive })}`);
+
 /** Reads the body of a patch request. @throws ApiStatusError 400 in the API server's words */
 export function parsePatch(text: string): unknown {
   try {
@@ -33,7 +39,7 @@ export function parsePatch(text: string): unknown {
 /**
  * Applies a patch to a copy of `object`; nothing of it stands when it fails. The result is raw: it still wants decoding.
  * @param patch the decoded body
- * @throws ApiStatusError 400 (no patch of this kind) or 422 (does not fit the object) in the API server's words
+ * @throws ApiStatusError 400 (no patch of this kind), 422 (does not fit the object) or 500 (directives and keys that are wrong) in the API server's words
  */
 export function applyPatch<T extends KubeObject>(
   type: PatchBodyType,
@@ -135,18 +141,18 @@ function mergeMap(original: Fields, patch: Fields, schema: FieldSchema | undefin
     case 'delete':
       return {};
     default:
-      throw rejected(new Error(`unknown $patch directive ${JSON.stringify(directive)}`));
+      throw unknownDirective(directive, patch);
   }
   retainKeys(original, patch);
   const orders = new Map<string, unknown[]>();
   for (const key of Object.keys(patch)) {
     const value = patch[key];
     if (key.startsWith(SET_ORDER)) {
-      orders.set(key.slice(SET_ORDER.length), listOf(value, key));
+      orders.set(key.slice(SET_ORDER.length), listOf(value, 'setElementOrder list'));
       delete patch[key];
     } else if (key.startsWith(DELETE_FROM_LIST)) {
       const field = key.slice(DELETE_FROM_LIST.length);
-      const gone = listOf(value, key);
+      const gone = listOf(value, 'primitive list');
       const list = original[field];
       if (Array.isArray(list)) original[field] = list.filter((member) => !gone.includes(member));
       delete patch[key];
@@ -190,15 +196,16 @@ function mergeValue(
   return withoutDirectives(patch);
 }
 
-function listOf(value: unknown, directive: string): unknown[] {
-  if (!Array.isArray(value)) throw rejected(new Error(`${directive} must be a list`));
+/** @param what upstream's name for such lists */
+function listOf(value: unknown, what: string): unknown[] {
+  if (!Array.isArray(value)) throw new ApiStatusError(400, 'BadRequest', `invalid patch format of ${what}`);
   return value;
 }
 
 /** `$retainKeys` names all members that may remain; a union's other members go. */
 function retainKeys(original: Fields, patch: Fields): void {
   if (!Object.hasOwn(patch, RETAIN_KEYS)) return;
-  const kept = new Set(listOf(patch[RETAIN_KEYS], RETAIN_KEYS));
+  const kept = new Set(listOf(patch[RETAIN_KEYS], 'retainKeys'));
   delete patch[RETAIN_KEYS];
   for (const key of Object.keys(patch)) {
     if (!key.startsWith('$') && !kept.has(key)) throw rejected(new Error(`${key} is not among $retainKeys`));
@@ -222,7 +229,7 @@ function mergeList(original: unknown[], patch: unknown[], schema: FieldSchema | 
     if (directive === 'replace') replace = true;
     else if (directive === 'delete') merged = merged.filter((have) => have[mergeKey] !== keyOf(member, mergeKey));
     else if (directive === undefined || directive === 'merge') changes.push(member);
-    else throw rejected(new Error(`unknown $patch directive ${JSON.stringify(directive)}`));
+    else throw unknownDirective(directive, member);
   }
   if (replace) return changes.map(withoutDirectives);
   for (const change of changes) {
@@ -236,7 +243,7 @@ function mergeList(original: unknown[], patch: unknown[], schema: FieldSchema | 
 
 function keyOf(member: Fields, mergeKey: string): unknown {
   const key = member[mergeKey];
-  if (key === undefined) throw rejected(new Error(`map does not contain declared merge key: ${mergeKey}`));
+  if (key === undefined) throw unclassified(`map: ${goText(member)} does not contain declared merge key: ${mergeKey}`);
   return key;
 }
 

@@ -93,7 +93,7 @@ export function invalidError(
   return new ApiStatusError(422, 'Invalid', `${qualified} ${JSON.stringify(name)} is invalid: ${joined}`, {
     ...(name ? { name } : {}),
     ...(kind.group ? { group: kind.group } : {}),
-    kind: kind.kind,
+    ...(kind.kind ? { kind: kind.kind } : {}),
     causes: errors.map((error) => ({
       reason: `FieldValue${error.type}`,
       message: fieldErrorBody(error),

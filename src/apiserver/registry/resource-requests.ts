@@ -1,4 +1,4 @@
-import { type Decoded, decodeObject, type FieldValidation } from '../../api/decode.ts';
+import { type Decoded, decodePatched, type FieldValidation } from '../../api/decode.ts';
 import type { Binding, DeleteOptions, Eviction, Namespace, Pod } from '../../api/generated/types.ts';
 import { applyPatch, type PatchBodyType } from '../../api/patch.ts';
 import { type KubeObject, PODS, type Resource } from '../../api/resources.ts';
@@ -135,7 +135,7 @@ export class ResourceRequests {
     const change = (old: KubeObject): KubeObject => {
       const shown = definition.view?.fromStored(old) ?? old;
       const patched = applyPatch(type, definition.resource, shown, patch);
-      const body: Body = (resource) => decodeObject(resource, patched, { fieldValidation: request.fieldValidation });
+      const body: Body = (resource) => decodePatched(resource, patched, { type, patch }, request);
       return stored(definition, this.decode(body, definition.resource, request));
     };
     const options = { ...request, status: this.writesStatus(target) };
