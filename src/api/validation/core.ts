@@ -5,7 +5,6 @@ import type {
   Endpoint,
   EndpointSlice,
   Endpoints,
-  Event,
   Lease,
   Namespace,
   Node,
@@ -184,29 +183,6 @@ export function validateNodeChange(node: Node, old: Node, errors: FieldError[]):
 }
 
 // ---- Event and Lease
-
-export function validateEvent(event: Event, errors: FieldError[]): void {
-  validateObjectMeta(event.metadata, true, nameIsSubdomain, 'metadata', errors);
-  const { namespace } = event.metadata;
-  const concerned = event.involvedObject?.namespace ?? '';
-  // Events on objects without a namespace lie in `default`.
-  if (concerned === '' ? namespace !== 'default' : namespace !== concerned) {
-    errors.push(invalid('involvedObject.namespace', concerned, 'does not match event.namespace'));
-  }
-  // Only events of the new style carry a time of their own and must say who reports them.
-  if (event.eventTime === undefined) return;
-  const reporter = event.reportingComponent ?? '';
-  if (reporter === '') errors.push(required('reportingController'));
-  else pushInvalid(errors, 'reportingController', reporter, isQualifiedName(reporter));
-  for (const [field, value, max] of [
-    ['reportingInstance', event.reportingInstance ?? '', 128],
-    ['action', event.action ?? '', 128],
-    ['reason', event.reason ?? '', 128],
-  ] as const) {
-    if (value === '') errors.push(required(field));
-    if (value.length > max) errors.push(invalid(field, value, `can have at most ${max} characters`));
-  }
-}
 
 export function validateLease(lease: Lease, errors: FieldError[]): void {
   validateObjectMeta(lease.metadata, true, nameIsSubdomain, 'metadata', errors);

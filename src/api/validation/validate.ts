@@ -4,7 +4,6 @@ import {
   validateEndpointSlice,
   validateEndpointSliceChange,
   validateEndpoints,
-  validateEvent,
   validateImmutableData,
   validateLease,
   validateNamespace,
@@ -14,6 +13,7 @@ import {
   validateSecretChange,
   validateServiceAccount,
 } from './core.ts';
+import { validateEvent, validateEventV1, validateEventV1Change } from './event.ts';
 import type { FieldError } from './field-error.ts';
 import { nameIsSubdomain, validateObjectMeta, validateObjectMetaUpdate } from './object-meta.ts';
 import { validatePod } from './pod.ts';
@@ -40,6 +40,7 @@ const RULES: Readonly<Record<string, Rules>> = {
   ServiceAccount: { object: validateServiceAccount },
   Node: { object: validateNode, change: validateNodeChange },
   Event: { object: validateEvent },
+  'Event.events.k8s.io': { object: validateEventV1, update: validateEventV1Change },
   Service: { object: validateService, change: validateServiceChange },
   Endpoints: { object: validateEndpoints },
   'Lease.coordination.k8s.io': { object: validateLease },
