@@ -2,7 +2,6 @@ import { runningAgent } from '../agent/agent-file.ts';
 import { parseAgentOptions, type RawAgentOptions } from '../agent/agent-options.ts';
 import { stopInstance } from '../agent/stop-instance.ts';
 import type { KubeClient } from '../client/kube-client.ts';
-import { abortReason } from '../lib/errors.ts';
 import { instanceLayout } from '../lib/instance.ts';
 import type { CliContext } from './context.ts';
 
@@ -17,7 +16,7 @@ export interface EnsuredAgent {
 
 /**
  * The agent of this root directory; one is started in the background when none runs.
- * @throws UserError when it does not start; an AbortError after Ctrl-C
+ * @throws UserError when it does not start; an AbortError (`interruption`) after Ctrl-C and the like
  */
 export async function ensureAgent(context: CliContext, raw: RawAgentOptions): Promise<EnsuredAgent> {
   const options = parseAgentOptions(raw);
@@ -26,10 +25,9 @@ export async function ensureAgent(context: CliContext, raw: RawAgentOptions): Pr
   const started = runningAgent(layout) === undefined;
   if (started) {
     const { startDetachedAgent } = await import('./run-up.ts');
-    const ready = await startDetachedAgent(options, context, (report) => {
+    await startDetachedAgent(options, context, (report) => {
       if (report.type === 'progress') say(report.text);
     });
-    if (!ready) throw abortReason(AbortSignal.abort());
   }
   return {
     client: await context.client({ rootDir: layout.rootDir, kubeconfig: layout.kubeconfig, namespace: 'default' }),

@@ -1,6 +1,7 @@
 import type { KubeClient } from '../client/kube-client.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
+import type { StopSignal } from './stop-signals.ts';
 
 /** Which API server a command talks to, and the namespace it works in; from `--root-dir`, `--kubeconfig` and `-n`. */
 export interface ServerOptions {
@@ -68,6 +69,9 @@ export interface CliContext {
   request(server: ServerOptions, request: ApiRequest): Promise<ApiResponse>;
   /** As `request`; `path` with its query, `protocols` in order of preference. */
   webSocket(server: ServerOptions, path: string, protocols: readonly string[]): Promise<ApiSocket>;
-  /** Calls `listener` for each such signal, instead of the default action, until the returned function is called. */
-  onSignal(signal: 'SIGINT' | 'SIGTERM' | 'SIGWINCH', listener: () => void): () => void;
+  /**
+   * Calls `listener` for each such signal, instead of the default action, until the returned function is called. SIGPIPE: once, when
+   * standard output cannot be written to any more.
+   */
+  onSignal(signal: StopSignal | 'SIGWINCH', listener: () => void): () => void;
 }

@@ -5,6 +5,7 @@ import { errnoOf, UserError } from '../lib/errors.ts';
 import { DEFAULT_ROOT_DIR } from '../lib/instance.ts';
 import { SystemRandom } from '../lib/random.ts';
 import type { CliContext, ServerOptions } from './context.ts';
+import { watchOutput } from './lost-output.ts';
 
 /** The context of this very process: its streams, clock, environment and signals, and servers over the network. */
 export function hostContext(): CliContext {
@@ -17,8 +18,7 @@ export function hostContext(): CliContext {
     return loading;
   };
   const isTTY = process.stdout.isTTY === true;
-  // `kubelette logs p | head`: who read has gone, which is not a failure.
-  process.stdout.on('error', (error) => process.exit(errnoOf(error) === 'EPIPE' ? 0 : 1));
+  const onLostOutput = watchOutput(process.stdout, process.stderr, (code) => process.exit(code));
   const clock = new SystemClock();
   return {
     stdin: process.stdin,
@@ -44,6 +44,8 @@ export function hostContext(): CliContext {
       return await openSocket(await endpointOf(server), path, protocols);
     },
     onSignal: (signal, listener) => {
+      // The system's own SIGPIPE may mean any connection.
+      if (signal === 'SIGPIPE') return onLostOutput(listener);
       process.on(signal, listener);
       return () => process.off(signal, listener);
     },

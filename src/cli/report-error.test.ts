@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { ApiStatusError } from '../api/status-error.ts';
 import { UserError } from '../lib/errors.ts';
 import { describeError } from './report-error.ts';
+import { interruption } from './stop-signals.ts';
 
 test('what the server answers is said as kubectl says it', () => {
   expect(describeError(new ApiStatusError(404, 'NotFound', 'pods "x" not found'))).toEqual({
@@ -46,4 +47,13 @@ test('a node that does not run', () => {
   expect(describeError(refused).text).toBe(
     'error: nobody listens at 127.0.0.1:6443\nhint: kubelette up --detach starts the node\n',
   );
+});
+
+test.each([
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+  ['SIGHUP', 129],
+  ['SIGPIPE', 141],
+] as const)('what %s stopped ends with %d', (signal, exitCode) => {
+  expect(describeError(interruption(signal))).toEqual({ text: '', exitCode });
 });

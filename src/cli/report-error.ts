@@ -1,12 +1,13 @@
 import { ApiStatusError } from '../api/status-error.ts';
 import { errnoOf, isAbort, messageOf, UserError } from '../lib/errors.ts';
+import { exitCodeAfter } from './stop-signals.ts';
 
 /**
  * What the user sees of a failure, in the words kubectl uses for what a server answers, and the exit code. Never a stack trace.
- * Cancellations print nothing and exit with 130, as a shell does after Ctrl-C.
+ * Cancellations print nothing and exit as a shell does after the signal: with 130 after Ctrl-C.
  */
 export function describeError(error: unknown): { text: string; exitCode: number } {
-  if (isAbort(error)) return { text: '', exitCode: 130 };
+  if (isAbort(error)) return { text: '', exitCode: exitCodeAfter(error as Error) };
   if (error instanceof ApiStatusError) return { text: `${describeStatus(error)}\n`, exitCode: 1 };
   if (error instanceof UserError) {
     const hint = error.hint === undefined ? '' : `hint: ${error.hint}\n`;

@@ -127,6 +127,24 @@ test('a second Ctrl-C kills at once', async () => {
   expect(kube.all(PODS)).toEqual([]);
 });
 
+test.each([
+  ['SIGTERM', 143],
+  ['SIGHUP', 129],
+  ['SIGPIPE', 141],
+])('%s removes what it made, with exit code %d', async (signal, exitCode) => {
+  const { end } = start(POD);
+  await context.clock.advance(10);
+  context.signal(signal);
+  // As a shell and the kernel do when a terminal is closed.
+  if (signal !== 'SIGTERM') context.signal('SIGHUP');
+  await context.clock.advance(600);
+  expect(kube.all(PODS)[0]?.metadata.deletionGracePeriodSeconds).toBe(30);
+  await kube.delete(PODS, key('web'), { gracePeriodSeconds: 0 });
+  await context.clock.advance(600);
+  expect(await end).toBe('interrupted');
+  expect(context.exitCode).toBe(exitCode);
+});
+
 test('detached, it returns once all pods are Ready and leaves them', async () => {
   const { end, state } = start(`${POD}---\n${POD.replace('name: web', 'name: db')}`, { detach: true });
   await context.clock.advance(10);

@@ -10,6 +10,7 @@ import { type DeletePace, deleteObject, waitUntilGone } from './delete-object.ts
 import { followPod, followPodEvents } from './follow-pod.ts';
 import { podProbes, podPull } from './pod-facts.ts';
 import { describeError } from './report-error.ts';
+import { exitCodeAfter, type StopSignal } from './stop-signals.ts';
 import { Painter } from './view/painter.ts';
 import { finishes, type PodView, podFacts, renderPod } from './view/render-pod.ts';
 import { shorten, styleOf } from './view/style.ts';
@@ -31,8 +32,9 @@ const REFRESH_MS = 500;
 const LOG_LINES = 100;
 
 /**
- * Applies the objects and shows their pods until they are Ready, have finished, or are removed by Ctrl-C. Sets the exit code:
- * that of the first container that failed; 130 after Ctrl-C.
+ * Applies the objects and shows their pods until they are Ready, have finished, or are removed by Ctrl-C, SIGTERM, or the end
+ * of the terminal or of who reads the output. Sets the exit code: that of the first container that failed, or what a shell shows after
+ * the signal (130 after Ctrl-C).
  */
 export async function runPods(
   context: CliContext,
@@ -59,6 +61,7 @@ class Run {
   private footer = 'Ctrl-C removes what was made.';
   private isOver = false;
   private interrupts = 0;
+  private stoppedBy: StopSignal | undefined;
   private wake: () => void = () => {};
   private lost: unknown;
 
@@ -76,12 +79,17 @@ class Run {
     }
     const stop = new AbortController();
     const applying = new AbortController();
-    const interrupt = (): void => {
-      this.interrupts++;
+    const interrupt = (signal: StopSignal): void => {
+      this.stoppedBy ??= signal;
+      // A terminal that closes says so more than once; only who asks again wants it faster.
+      const asksAgain = signal === 'SIGINT' || signal === 'SIGTERM';
+      this.interrupts = asksAgain ? this.interrupts + 1 : Math.max(this.interrupts, 1);
       applying.abort();
       this.wake();
     };
-    const offs = (['SIGINT', 'SIGTERM'] as const).map((signal) => this.context.onSignal(signal, interrupt));
+    const offs = (['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGPIPE'] as const).map((signal) =>
+      this.context.onSignal(signal, () => interrupt(signal)),
+    );
     try {
       const pods = await this.applyAll(applying.signal);
       if (pods.length === 0 && this.interrupts === 0) {
@@ -164,7 +172,7 @@ class Run {
         removing = this.interrupts;
         this.footer = 'removing';
         if (removing > 2) {
-          context.exitCode = 130;
+          context.exitCode = exitCodeAfter({ cause: this.stoppedBy });
           return 'interrupted';
         }
         this.screen.say(
@@ -180,7 +188,7 @@ class Run {
           await this.deleteOthers();
           this.screen.clear();
           this.screen.say('Removed.');
-          context.exitCode = 130;
+          context.exitCode = exitCodeAfter({ cause: this.stoppedBy });
           return 'interrupted';
         }
       } else if (views.length === 0) {

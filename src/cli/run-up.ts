@@ -10,6 +10,7 @@ import { stopInstance } from '../agent/stop-instance.ts';
 import { isAbort, messageOf, UserError } from '../lib/errors.ts';
 import { instanceLayout } from '../lib/instance.ts';
 import type { CliContext } from './context.ts';
+import { exitCodeAfter, interruption, type StopSignal } from './stop-signals.ts';
 
 /** How a detached agent tells the command that started it what happens: lines of JSON on this file descriptor. */
 const REPORT_FD = 3;
@@ -35,11 +36,12 @@ export async function runUp(raw: RawAgentOptions, detach: boolean, context: CliC
   if (detach) return await upDetached(options, context);
   if (context.env[REPORT_ENV] === undefined) {
     await setEngineFlags(ENGINE_FLAGS);
-    return await upForeground(options, context, printer(context));
+    // Whoever closes its terminal leaves what was started there, as with Ctrl-C.
+    return await upForeground(options, context, ['SIGINT', 'SIGHUP'], printer(context));
   }
   try {
     // A detached agent: its errors are the business of the command that waits for it.
-    await upForeground(options, context, (report) => {
+    await upForeground(options, context, ['SIGINT'], (report) => {
       try {
         writeSync(REPORT_FD, `${JSON.stringify(report)}\n`);
       } catch {
@@ -59,11 +61,25 @@ async function setEngineFlags(flags: readonly string[]): Promise<void> {
   for (const flag of flags) setFlagsFromString(flag);
 }
 
-async function upForeground(options: AgentOptions, context: CliContext, report: (r: Report) => void): Promise<void> {
+/**
+ * Runs an agent in this process until a signal comes. Its containers live on after it, and the next agent adopts them: SIGTERM comes
+ * from a supervisor, or `down`.
+ * @param endAll the signals that end the containers as well
+ */
+async function upForeground(
+  options: AgentOptions,
+  context: CliContext,
+  endAll: readonly StopSignal[],
+  report: (r: Report) => void,
+): Promise<void> {
   const layout = instanceLayout(options.rootDir);
   const starting = new AbortController();
-  let leave: (signal: 'SIGINT' | 'SIGTERM') => void = () => starting.abort();
-  const offs = (['SIGINT', 'SIGTERM'] as const).map((signal) => context.onSignal(signal, () => leave(signal)));
+  let leave = (signal: StopSignal): void => starting.abort(interruption(signal));
+  const offs = [
+    ...(['SIGINT', 'SIGTERM', 'SIGHUP'] as const).map((signal) => context.onSignal(signal, () => leave(signal))),
+    // A node goes on when nobody reads what it says.
+    context.onSignal('SIGPIPE', () => {}),
+  ];
   const onProgress = (text: string): void => report({ type: 'progress', text });
   try {
     const agent = await startAgent(options, {
@@ -75,39 +91,34 @@ async function upForeground(options: AgentOptions, context: CliContext, report: 
       onManyChecks: () => void setEngineFlags([BUSY_ENGINE_FLAG]),
     });
     report({ type: 'ready', nodeName: agent.nodeName, kubeconfig: layout.kubeconfig });
-    const signal = await new Promise<'SIGINT' | 'SIGTERM'>((resolve) => {
+    const signal = await new Promise<StopSignal>((resolve) => {
       leave = resolve;
     });
     leave = () => {};
     await agent.stop();
-    // Ctrl-C ends what it started. SIGTERM comes from a supervisor or `down`: containers live on, the next agent adopts them.
-    if (signal === 'SIGINT') {
-      await stopInstance(layout, { purge: false, clock: context.clock, onProgress });
-    }
+    if (endAll.includes(signal)) await stopInstance(layout, { purge: false, clock: context.clock, onProgress });
   } catch (error) {
     if (!isAbort(error)) throw error;
     await stopInstance(layout, { purge: false, clock: context.clock, onProgress });
-    context.exitCode = 130;
+    context.exitCode = exitCodeAfter(error as Error);
   } finally {
     for (const off of offs) off();
   }
 }
 
 async function upDetached(options: AgentOptions, context: CliContext): Promise<void> {
-  const ready = await startDetachedAgent(options, context, printer(context));
-  if (!ready) context.exitCode = 130;
+  await startDetachedAgent(options, context, printer(context));
 }
 
 /**
- * Starts an agent in the background and waits until its node is Ready. Ctrl-C ends it again.
- * @returns false when it was interrupted
- * @throws UserError with the agent's own words
+ * Starts an agent in the background and waits until its node is Ready. Ctrl-C, SIGTERM and SIGHUP end it again.
+ * @throws UserError with the agent's own words; an AbortError (`interruption`) when it was ended again
  */
 export async function startDetachedAgent(
   options: AgentOptions,
   context: CliContext,
   show: (report: Report) => void,
-): Promise<boolean> {
+): Promise<void> {
   const engine = [...process.execArgv, ...ENGINE_FLAGS];
   const child = spawn(process.execPath, [...engine, process.argv[1]!, 'up', ...argumentsOf(options)], {
     detached: true,
@@ -117,11 +128,13 @@ export async function startDetachedAgent(
     cwd: '/',
   });
   const exited = once(child, 'exit');
-  let interrupted = false;
-  const off = context.onSignal('SIGINT', () => {
-    interrupted = true;
-    child.kill('SIGINT');
-  });
+  let stoppedBy: StopSignal | undefined;
+  const offs = (['SIGINT', 'SIGTERM', 'SIGHUP'] as const).map((signal) =>
+    context.onSignal(signal, () => {
+      stoppedBy ??= signal;
+      child.kill('SIGINT');
+    }),
+  );
   const reports = child.stdio[REPORT_FD] as Readable;
   try {
     for await (const line of createInterface({ input: reports })) {
@@ -131,14 +144,14 @@ export async function startDetachedAgent(
         throw new UserError(report.message, { hint: report.hint });
       }
       show(report);
-      if (report.type === 'ready') return true;
+      if (report.type === 'ready' && !stoppedBy) return;
     }
-    if (interrupted) return false;
+    if (stoppedBy) throw interruption(stoppedBy);
     throw new UserError('the agent ended before its node was Ready', {
       hint: `See ${instanceLayout(options.rootDir).agentLog}`,
     });
   } finally {
-    off();
+    for (const off of offs) off();
     child.unref();
     reports.destroy();
   }

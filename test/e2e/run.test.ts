@@ -113,6 +113,28 @@ describe('kubelette run', () => {
     }
   });
 
+  // As when its terminal is closed.
+  test('a hang-up removes what it made, with the node that it started', async () => {
+    const { args, rootDir } = start('hung', podManifest('hung', { containers: [sh('app', WAIT)] }));
+    const child = spawn(kubelette, [...args, '--no-detach'], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const exited = once(child, 'exit');
+    try {
+      let output = '';
+      child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+        output += chunk;
+      });
+      await eventually(() => expect(output).toContain('hung: Ready.'), 30_000);
+      child.stdout.destroy();
+      child.kill('SIGHUP');
+      expect((await exited)[0]).toBe(129);
+      expect(existsSync(instanceLayout(rootDir).runDir)).toBe(false);
+    } finally {
+      child.kill('SIGKILL');
+      await exited;
+      await down(rootDir);
+    }
+  });
+
   test('returns at Ready where the output is no terminal, and leaves the node running', async () => {
     const { args, rootDir } = start('stays', podManifest('stays', { containers: [sh('app', WAIT)] }));
     try {

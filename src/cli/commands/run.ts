@@ -33,6 +33,8 @@ export function registerRun(program: Command, context: CliContext): void {
       const server = serverOptions(command, context);
       const manifests = await readManifestFiles(context, files, server.namespace);
       const agent = await ensureAgent(context, agentOptions(command, context));
+      // Also while the node is being stopped, a terminal that closes must not end the command.
+      const offs = (['SIGHUP', 'SIGPIPE'] as const).map((signal) => context.onSignal(signal, () => {}));
       const detach = options.detach ?? !context.isTTY;
       let leave = false;
       try {
@@ -44,6 +46,7 @@ export function registerRun(program: Command, context: CliContext): void {
         }
       } finally {
         if (agent.started && !leave) await agent.stop();
+        for (const off of offs) off();
       }
     });
 }

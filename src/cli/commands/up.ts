@@ -51,8 +51,8 @@ export function registerUp(program: Command, context: CliContext): void {
       .command('up')
       .summary('start the node: API server, kubelet and containerd')
       .description(
-        'Starts the node and keeps it running until Ctrl-C, which stops everything. With --detach it goes on in the\n' +
-          'background and the command returns once the node is Ready. `kubelette down` stops it.',
+        'Starts the node and keeps it running until Ctrl-C (or its terminal is closed), which stops everything. With --detach\n' +
+          'it goes on in the background and the command returns once the node is Ready. `kubelette down` stops it.',
       ),
   )
     .option('-d, --detach', 'go on in the background; return once the node is Ready')
