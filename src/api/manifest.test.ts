@@ -66,6 +66,18 @@ test('typed lists say the kind of their items', () => {
   expect(readManifest(text, 'x.json').map(({ object }) => object.kind)).toEqual(['ConfigMap']);
 });
 
+test('JSON objects one after the other, as kubectl takes them', () => {
+  const map = (name: string, data = ''): string =>
+    `{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"${name}"},"data":{"a":"{\\"[${data}"}}`;
+  for (const between of ['', '\n', ' \r\n\t']) {
+    const [a, b, ...more] = readManifest(`\n${map('a')}${between}${map('b')}\n`, 'x.json');
+    expect([a?.object.metadata.name, b?.object.metadata.name, more]).toEqual(['a', 'b', []]);
+    expect(a?.object).toMatchObject({ data: { a: '{"[' } });
+  }
+  const [, second] = readManifest(`${map('a')}\n${map('b')}`, 'x.json');
+  expect(second?.locate('metadata.name')).toBe('x.json:2:51');
+});
+
 describe('YAML as kubectl reads it', () => {
   test.each([
     ['yes', true],
@@ -116,9 +128,27 @@ describe('mistakes', () => {
     ['apiVersion: 1\nkind: Pod\n', 'm.yaml:1:1: apiVersion must be text, found 1'],
     ['apiVersion: v1\nkind: List\nitems:\n- kind: Pod\n', 'm.yaml:4:3: apiVersion is missing'],
     ['apiVersion: v1\nkind: Foo\n', 'm.yaml:2:1: no kind "Foo" in version "v1"'],
+    [
+      'apiVersion: v1\nkind: Foo\n---\napiVersion: v1\nkind: Bar\n',
+      'm.yaml:2:1: no kind "Foo" in version "v1"\nm.yaml:5:1: no kind "Bar" in version "v1"',
+    ],
+    ['{"a": 1}\n{"a": 1,\n"a": 2}', 'm.yaml:3:1: Map keys must be unique'],
+    ['{"a": 1}, {"b": 2}', /^m\.yaml:1:9: /],
   ])('%j', (text, message) => {
     expect(() => readManifest(text, 'm.yaml')).toThrow(UserError);
     expect(() => readManifest(text, 'm.yaml')).toThrow(message);
+  });
+
+  test('that are long, or deep', () => {
+    const long = 'x'.repeat(100_000);
+    for (const text of [`${long}\n`, `{"a": 1}${long}`, `apiVersion: v1\nkind: ${long}\n`, `apiVersion: [${long}]`]) {
+      const read = (): unknown => readManifest(text, 'm.yaml');
+      expect(read).toThrow(UserError);
+      expect(read).not.toThrow(/.{300}/);
+    }
+    for (const text of ['['.repeat(100_000), `a: ${'['.repeat(20_000)}${']'.repeat(20_000)}`, '- '.repeat(20_000)]) {
+      expect(() => readManifest(text, 'm.yaml')).toThrow(/^m\.yaml:1:\d+: nested too deeply$/);
+    }
   });
 
   test.each([

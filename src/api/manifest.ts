@@ -2,7 +2,7 @@ import { UserError } from '../lib/errors.ts';
 import type { KubeObject, Resource } from './resources.ts';
 import * as resources from './resources.ts';
 import { parseApiVersion } from './type-names.ts';
-import { type Position, parseYamlDocuments, type YamlDocument, YamlError } from './yaml-text.ts';
+import { excerpt, type Position, parseYamlDocuments, type YamlDocument, YamlError } from './yaml-text.ts';
 
 /** An object as a manifest has it: neither decoded nor defaulted. */
 export interface ManifestObject {
@@ -21,7 +21,7 @@ const KNOWN: readonly Resource[] = Object.values(resources).filter(
  * Reads a manifest: YAML or JSON, several documents, lists.
  * @param file its name, for messages
  * @param known the resources that it may hold
- * @throws UserError with file, line and column
+ * @throws UserError with file, line and column, of a mistake in each document that has one
  */
 export function readManifest(text: string, file: string, known: readonly Resource[] = KNOWN): ManifestObject[] {
   let documents: YamlDocument[];
@@ -32,12 +32,33 @@ export function readManifest(text: string, file: string, known: readonly Resourc
       throw new UserError(`${place(file, error.position)}: ${error.message}`, { cause: error });
     throw error;
   }
-  const objects = documents
-    .filter((document) => document.value !== undefined)
-    .flatMap((document) => objectsIn(document.value, '', undefined, { document, file, known }));
+  const objects: ManifestObject[] = [];
+  const mistakes: UserError[] = [];
+  for (const document of documents) {
+    if (document.value === undefined) continue;
+    try {
+      objects.push(...objectsIn(document.value, '', undefined, { document, file, known }));
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      mistakes.push(error);
+    }
+  }
+  if (mistakes.length > 0) throw together(mistakes);
   if (objects.length === 0) throw new UserError(`${file}: holds no objects`);
   return objects;
 }
+
+/** Several mistakes as one, each in a line of its own. */
+function together(mistakes: readonly UserError[]): UserError {
+  const hints = new Set(mistakes.map(({ hint }) => hint).filter((hint) => hint !== undefined));
+  return new UserError(
+    mistakes.map(({ message }) => message).join('\n'),
+    hints.size > 0 ? { hint: [...hints].join('; ') } : {},
+  );
+}
+
+/** A value as messages show it. */
+const shown = (value: unknown): string => excerpt(JSON.stringify(value), 60);
 
 interface Source {
   readonly document: YamlDocument;
@@ -57,15 +78,14 @@ function objectsIn(
   const at = (field: string): string =>
     place(source.file, source.document.locate(path === '' ? field : field === '' ? path : `${path}.${field}`));
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    const what = Array.isArray(value) ? 'a list' : JSON.stringify(value);
+    const what = Array.isArray(value) ? 'a list' : shown(value);
     throw new UserError(`${at('')}: expected a Kubernetes object, found ${what}`);
   }
   const object = value as Record<string, unknown>;
   const header = (field: 'apiVersion' | 'kind'): string => {
     const text = object[field] ?? inherited?.[field];
     if (text === undefined || text === '') throw new UserError(`${at('')}: ${field} is missing`);
-    if (typeof text !== 'string')
-      throw new UserError(`${at(field)}: ${field} must be text, found ${JSON.stringify(text)}`);
+    if (typeof text !== 'string') throw new UserError(`${at(field)}: ${field} must be text, found ${shown(text)}`);
     return text;
   };
   const apiVersion = header('apiVersion');
@@ -82,7 +102,7 @@ function objectsIn(
   if (!resource) throw unknownKind(apiVersion, kind, at, source.known);
   const { metadata } = object;
   if (metadata !== undefined && metadata !== null && (typeof metadata !== 'object' || Array.isArray(metadata))) {
-    throw new UserError(`${at('metadata')}: metadata must be a mapping, found ${JSON.stringify(metadata)}`);
+    throw new UserError(`${at('metadata')}: metadata must be a mapping, found ${shown(metadata)}`);
   }
   return [
     {
@@ -103,12 +123,12 @@ function unknownKind(
   if (sameName) {
     const version = resources.apiVersionOf(sameName);
     return new UserError(
-      `${at(sameName.kind === kind ? 'apiVersion' : 'kind')}: no kind ${JSON.stringify(kind)} in version ${JSON.stringify(apiVersion)}`,
+      `${at(sameName.kind === kind ? 'apiVersion' : 'kind')}: no kind ${shown(kind)} in version ${shown(apiVersion)}`,
       { hint: `did you mean kind: ${sameName.kind} in apiVersion: ${version}?` },
     );
   }
   const kinds = [...new Set(known.map((resource) => resource.kind))].sort();
-  return new UserError(`${at('kind')}: no kind ${JSON.stringify(kind)} in version ${JSON.stringify(apiVersion)}`, {
+  return new UserError(`${at('kind')}: no kind ${shown(kind)} in version ${shown(apiVersion)}`, {
     hint: `kubelette knows ${kinds.join(', ')}`,
   });
 }
