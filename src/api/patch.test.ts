@@ -67,6 +67,13 @@ describe('JSON patch', () => {
     expect(() => applyPatch('json', CONFIGMAPS, before, patch)).toThrow(ApiStatusError);
   });
 
+  test('copies that double an object each time end at 3 MiB', () => {
+    const doubling = Array.from({ length: 40 }, (_, i) => ({ op: 'copy', from: '/data', path: `/data/x${i}` }));
+    expect(() => applyPatch('json', CONFIGMAPS, before, doubling)).toThrow(
+      /^the server rejected our request due to an error in our request/,
+    );
+  });
+
   test('the prototype of objects stays as it is', () => {
     try {
       applyPatch('json', CONFIGMAPS, before, [{ op: 'add', path: '/__proto__/polluted', value: 1 }]);

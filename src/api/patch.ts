@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { applyPatch as applyJsonOperations, type Operation } from 'rfc6902';
+import { applyPatch as applyJsonOperations, type Operation, Pointer } from 'rfc6902';
 import { copyJson } from './copy-json.ts';
 import { SCHEMA } from './generated/schema.ts';
 import { goText } from './go-text.ts';
@@ -14,6 +14,8 @@ import { typeNameOf } from './type-names.ts';
 export type PatchBodyType = 'json' | 'merge' | 'strategic';
 
 const MAX_OPERATIONS = 10_000;
+/** What the copies of one JSON patch may come to, bytes of JSON. */
+const MAX_COPIED_BYTES = 3 * 1024 * 1024;
 
 /** What the API server answers to any patch that does not fit the object, without saying why. */
 const rejected = (cause: unknown) =>
@@ -94,14 +96,28 @@ function applyJsonPatch<T>(object: T, patch: unknown): T {
   // The library works in place and goes on after an error: hence the copy.
   const result = copyJson(object);
   let failure: unknown;
+  let copied = 0;
   try {
-    failure = applyJsonOperations(result, copyJson(patch) as Operation[]).find((error) => error !== null);
+    for (const operation of copyJson(patch) as Operation[]) {
+      if (operation.op === 'copy') copied += sizeOf(Pointer.fromJSON(operation.from).get(result));
+      if (copied > MAX_COPIED_BYTES) {
+        const words = `Unable to complete the copy, the accumulated size increase of copy is ${copied}, exceeding the limit ${MAX_COPIED_BYTES}`;
+        throw new Error(words);
+      }
+      [failure] = applyJsonOperations(result, [operation]);
+      if (failure) break;
+    }
   } catch (error) {
     // A pointer that is none.
     failure = error;
   }
   if (failure) throw rejected(failure);
   return result;
+}
+
+/** In JSON, bytes. */
+function sizeOf(value: unknown): number {
+  return value === undefined ? 0 : Buffer.byteLength(JSON.stringify(value));
 }
 
 /** RFC 7386. Changes and returns `target`. */
