@@ -86,6 +86,10 @@ describe('the network to use', () => {
     ['10.88.0.1/16', '--pod-cidr "10.88.0.1/16": not a network\'s address; did you mean 10.88.0.0/16?'],
     ['10.88.0.0/30', '--pod-cidr "10.88.0.0/30": the prefix must be from /8 to /29'],
     ['0.0.0.0/0', '--pod-cidr "0.0.0.0/0": the prefix must be from /8 to /29'],
+    ['127.0.0.0/24', '--pod-cidr "127.0.0.0/24": overlaps 127.0.0.0/8, loopback addresses'],
+    ['0.0.0.0/8', '--pod-cidr "0.0.0.0/8": overlaps 0.0.0.0/8, addresses of no host'],
+    ['169.254.0.0/16', '--pod-cidr "169.254.0.0/16": overlaps 169.254.0.0/16, link-local addresses'],
+    ['239.1.0.0/16', '--pod-cidr "239.1.0.0/16": overlaps 224.0.0.0/4, multicast addresses'],
     ['172.16.0.0/12', '--pod-cidr "172.16.0.0/12": overlaps the route 172.17.0.0/16 of this host (device docker0)'],
   ])('refuses %s', (wanted, message) => {
     expect(() => resolvePodCIDR(main, wanted, [route('docker0', '172.17.0.0/16')])).toThrow(new UserError(message));

@@ -70,9 +70,24 @@ export function resolvePodCIDR(
   if (!parsed) throw refuse('not an IPv4 network (such as 10.88.0.0/16)');
   if (!isUsable(parsed)) throw refuse(`the prefix must be from /${SHORTEST} to /${LONGEST}`);
   if (formatCidr(parsed) !== wanted) throw refuse(`not a network's address; did you mean ${formatCidr(parsed)}?`);
+  const special = specialNetwork(parsed);
+  if (special !== undefined) throw refuse(`overlaps ${special}`);
   const clash = others.find((route) => overlaps(route.cidr, parsed));
   if (clash) throw refuse(`overlaps the route ${formatCidr(clash.cidr)} of this host (device ${clash.device})`);
   return wanted;
+}
+
+const SPECIAL = [
+  ['0.0.0.0/8', 'addresses of no host'],
+  ['127.0.0.0/8', 'loopback addresses'],
+  ['169.254.0.0/16', 'link-local addresses'],
+  ['224.0.0.0/4', 'multicast addresses'],
+] as const;
+
+/** A range that no pod and no Service can have addresses of, in words, when the network overlaps one. Pure. */
+export function specialNetwork(network: Cidr): string | undefined {
+  const found = SPECIAL.find(([range]) => overlaps(parseCidr(range)!, network));
+  return found && `${found[0]}, ${found[1]}`;
 }
 
 function isUsable({ length }: Cidr): boolean {

@@ -48,6 +48,8 @@ test.each([
   ['10.96.0.0', 'not an IPv4 network (such as 10.96.0.0/16)'],
   ['10.96.0.0/29', 'the prefix must be from /12 to /28'],
   ['10.96.0.1/24', "not a network's address; did you mean 10.96.0.0/24?"],
+  ['127.1.0.0/24', 'overlaps 127.0.0.0/8, loopback addresses'],
+  ['224.0.0.0/24', 'overlaps 224.0.0.0/4, multicast addresses'],
   ['10.88.4.0/24', "overlaps the pods' network or a route of this host"],
   ['192.168.7.0/24', "overlaps the pods' network or a route of this host"],
 ])('--service-cidr %s is refused: %s', (wanted, why) => {

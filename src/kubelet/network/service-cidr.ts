@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { assert, UserError } from '../../lib/errors.ts';
 import { DEFAULT_ROOT_DIR, type InstanceLayout } from '../../lib/instance.ts';
 import { cidr, formatCidr, overlaps, parseCidr } from '../../lib/ipv4.ts';
-import { type Route, readRoutes } from './pod-cidr.ts';
+import { type Route, readRoutes, specialNetwork } from './pod-cidr.ts';
 
 /** As kubeadm has it, of a size that one table holds. */
 const DEFAULT = parseCidr('10.96.0.0/16')!;
@@ -50,6 +50,8 @@ function checked(wanted: string, free: (candidate: typeof DEFAULT) => boolean): 
     throw refuse(`the prefix must be from /${SHORTEST} to /${LONGEST}`);
   }
   if (formatCidr(parsed) !== wanted) throw refuse(`not a network's address; did you mean ${formatCidr(parsed)}?`);
+  const special = specialNetwork(parsed);
+  if (special !== undefined) throw refuse(`overlaps ${special}`);
   if (!free(parsed)) throw refuse("overlaps the pods' network or a route of this host");
   return wanted;
 }
