@@ -58,6 +58,25 @@ test('the server’s verdict gets the places of the fields', () => {
   expect((locateError(strict, pod!) as UserError).message).toBe(
     'Pod "p" has fields that do not exist:\nf.yaml:9:5: unknown field "spec.containers[0].imge"',
   );
+  const text = POD.replace('containerPort: 0', 'containerPort: "81"');
+  const mistyped = new ApiStatusError(
+    400,
+    'BadRequest',
+    'Pod in version "v1" cannot be handled as a Pod: json: cannot unmarshal string into Go struct field ' +
+      'ContainerPort.spec.containers.ports.containerPort of type int32',
+  );
+  expect((locateError(mistyped, readManifest(text, 'f.yaml')[0]!) as UserError).message).toBe(
+    'Pod "p" cannot be decoded:\nf.yaml:11:7: spec.containers[0].ports[0].containerPort: cannot unmarshal string into Go struct ' +
+      'field ContainerPort.spec.containers.ports.containerPort of type int32',
+  );
+  const quantity = new ApiStatusError(
+    400,
+    'BadRequest',
+    'Pod in version "v1" cannot be handled as a Pod: quantities must match the regular expression',
+  );
+  expect((locateError(quantity, pod!) as UserError).message).toBe(
+    'Pod "p" cannot be decoded:\nf.yaml:2:1: quantities must match the regular expression',
+  );
   expect(locateWarning('unknown field "spec.containers[0].imge"', pod!)).toBe(
     'f.yaml:9:5: unknown field "spec.containers[0].imge"',
   );

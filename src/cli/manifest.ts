@@ -2,6 +2,7 @@ import { type ManifestObject, readManifest } from '../api/manifest.ts';
 import { ApiStatusError } from '../api/status-error.ts';
 import { UserError } from '../lib/errors.ts';
 import type { CliContext } from './context.ts';
+import { findMismatch } from './find-mismatch.ts';
 import { readInput } from './read-input.ts';
 
 /**
@@ -45,6 +46,14 @@ export function locateError(error: unknown, at: ManifestObject): unknown {
       hint: '--validate=warn applies the rest',
       cause: error,
     });
+  }
+  if (error.reason === 'BadRequest') {
+    const field = findMismatch(error.message, at.object);
+    const words = error.message.replace(/^.* cannot be handled as an? \w+: (json: )?/s, '');
+    return new UserError(
+      `${name} cannot be decoded:\n${at.locate(field)}: ${field === undefined ? '' : `${field}: `}${words}`,
+      { cause: error },
+    );
   }
   return error;
 }
