@@ -25,6 +25,7 @@ import type { Random } from '../lib/random.ts';
 import { UdpFlows } from '../lib/udp-flows.ts';
 import { NodePortHolder } from '../proxy/node-port-holder.ts';
 import { Proxier } from '../proxy/proxier.ts';
+import { ServiceHealthServer } from '../proxy/service-health-server.ts';
 import { readAgentFile, removeAgentFile, runningAgent, writeAgentFile } from './agent-file.ts';
 import type { AgentOptions } from './agent-options.ts';
 import { agentAddresses, apiServerNames, CLUSTER_DOMAIN } from './agent-services.ts';
@@ -247,7 +248,8 @@ function startProxy(
   });
   const stopping = new AbortController();
   const holder = new NodePortHolder({ client, clock, logger, events });
-  const running = [proxier.run(stopping.signal), holder.run(stopping.signal)];
+  const health = new ServiceHealthServer({ client, clock, logger, events, nodeName, proxier });
+  const running = [proxier.run(stopping.signal), holder.run(stopping.signal), health.run(stopping.signal)];
   started.defer(async () => {
     stopping.abort();
     await Promise.all(running);

@@ -117,8 +117,8 @@ export function computeServiceRules(
   return { frontends, clusterIPs, distant: [...distant], guarded, allowed, chains, sets };
 }
 
-/** Whether rules are made for it at all: not for headless ones, nor for names of something else. */
-function isProxied(service: Service): boolean {
+/** Whether rules are made for it at all: not for headless ones, nor for names of something else, nor for another proxy's. */
+export function isProxied(service: Service): boolean {
   return clusterIPsOf(service).length > 0;
 }
 

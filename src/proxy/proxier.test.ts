@@ -326,3 +326,25 @@ test('UDP flows are looked through when a frontend begins to lead somewhere, and
   await clock.advance(0);
   expect(flows.splice(0)).toEqual(['-D -p udp --reply-src 10.88.0.2 --reply-port-src 53']);
 });
+
+test('counts ready endpoints of this node for load balancers, and knows whether the kernel has the rules', async () => {
+  const { client, clock, proxier, outcomes, start } = setUp();
+  expect(proxier.isHealthy()).toBe(false);
+  const elsewhere = { ...endpoint(pod('c', 4)), nodeName: 'elsewhere' };
+  await client.create(SERVICES, service('web', 7));
+  await client.create(ENDPOINTSLICES, slice('web', endpoint(a), endpoint(b, { ready: false }), elsewhere));
+  const moving = slice('web', endpoint(a));
+  await client.create(ENDPOINTSLICES, { ...moving, metadata: { ...moving.metadata, name: 'web-2' } });
+  await start();
+  expect([proxier.isHealthy(), proxier.localReadyEndpoints('shop/web')]).toEqual([true, 1]);
+  expect(proxier.localReadyEndpoints('shop/other')).toBe(0);
+  const fail = (): never => {
+    throw new UserError('no right to use nft');
+  };
+  outcomes.push(fail);
+  await client.update(ENDPOINTSLICES, slice('web', endpoint(a), endpoint(b)));
+  await clock.advance(0);
+  expect([proxier.isHealthy(), proxier.localReadyEndpoints('shop/web')]).toEqual([false, 2]);
+  await clock.advance(250);
+  expect(proxier.isHealthy()).toBe(true);
+});

@@ -69,6 +69,7 @@ export class Proxier {
   /** Pods that became ready, to which the kernel does not lead yet. For their traces. */
   private arrivals: { readonly podUID: string; readonly service: string; readonly since: number }[] = [];
   private isBusy = false;
+  private hasRules = false;
   private markSynced = (): void => {};
   private wake = (): void => {};
   /** Those who wait for the next look at what is applied. */
@@ -118,9 +119,11 @@ export class Proxier {
           this.options.traces?.note({ podUID }, 'kernel rules', nameOf(service), since);
         }
         this.markSynced();
+        this.hasRules = true;
         retryMs = 0;
       } catch (error) {
         this.rebuildReason = messageOf(error);
+        this.hasRules = false;
         retryMs = Math.min(MAX_RETRY_MS, retryMs === 0 ? FIRST_RETRY_MS : retryMs * 2);
         this.options.logger.warn({ error: messageOf(error), retryMs }, 'the rules for Services are not applied');
         await this.options.clock.sleep(retryMs, signal).catch(() => {});
@@ -147,6 +150,23 @@ export class Proxier {
   async waitUnrouted(pod: Pod): Promise<boolean> {
     if (!this.isUnrouted(pod)) await this.untilUnrouted(pod);
     return this.endpointsOf(pod).length > 0;
+  }
+
+  /** Whether the kernel has what was last wanted of it. */
+  isHealthy(): boolean {
+    return this.hasRules;
+  }
+
+  /** How many ready endpoints a Service has on this node, each address once. @param key `NAMESPACE/NAME` */
+  localReadyEndpoints(key: string): number {
+    const addresses = new Set<string>();
+    for (const { addressType, endpoints } of this.slicesOf.get(key)?.values() ?? []) {
+      if (addressType !== 'IPv4') continue;
+      for (const { addresses: own, conditions, nodeName } of endpoints ?? []) {
+        if ((conditions?.ready ?? true) && nodeName === this.options.node.nodeName) addresses.add(own[0] ?? '');
+      }
+    }
+    return addresses.size;
   }
 
   private async untilUnrouted(pod: Pod): Promise<void> {
