@@ -317,6 +317,9 @@ function parse({ text: written, headers, code }: Answer): Json {
   return lines.length > 1 ? lines.map((line) => JSON.parse(line)) : JSON.parse(text);
 }
 
+/** Of conditions; without a value we leave them out. */
+const TIMES = new Set(['lastProbeTime', 'lastTransitionTime']);
+
 /** Drops what differs from run to run, and what this landing does not have: managed fields and the token's volume. */
 function normalize(value: Json, key = ''): Json {
   if (Array.isArray(value)) {
@@ -328,7 +331,7 @@ function normalize(value: Json, key = ''): Json {
   }
   if (typeof value === 'object' && value !== null) {
     const entries = Object.entries(value)
-      .filter(([name, part]) => part !== null && part !== undefined && name !== 'managedFields')
+      .filter(([name, part]) => part !== undefined && name !== 'managedFields' && !(part === null && TIMES.has(name)))
       .map(([name, part]) => [name, normalize(part, name)] as const)
       .filter(([name, part]) => !(['volumes', 'volumeMounts', 'subresources'].includes(name) && part.length === 0));
     return Object.fromEntries(entries);

@@ -213,7 +213,7 @@ function readyEndpoints(slices: readonly EndpointSlice[]): Endpoint[] {
   const seen = new Set<string>();
   return slices
     .filter(({ addressType }) => addressType !== 'FQDN')
-    .flatMap(({ endpoints = [] }) => endpoints)
+    .flatMap(({ endpoints }) => endpoints ?? [])
     .filter(({ addresses, conditions }) => {
       const isNew = !seen.has(addresses[0]!);
       if (conditions?.ready === false || !isNew) return false;
