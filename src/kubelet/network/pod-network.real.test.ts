@@ -181,6 +181,21 @@ describe('a host port', () => {
     agent(`await ports.remove('a2');`);
   });
 
+  test("is not what listens at the host's address among the Services", () => {
+    agent(`await ports.set(pod('dns', [
+      { containerPort: 80, hostPort: 53 },
+      { containerPort: 80, hostPort: 53, protocol: 'UDP' },
+    ]), sandbox('10.199.0.2'));`);
+    for (const ns of [HOST, POD_B]) {
+      expect([tcp(ns, OWN, 53), udp(ns, OWN, 53)]).toEqual([
+        expect.stringMatching(/^own /),
+        expect.stringMatching(/^own /),
+      ]);
+    }
+    expect(udp(WORLD, '192.0.2.1', 53)).toBe('a 192.0.2.2');
+    agent(`await ports.remove('dns');`);
+  });
+
   test('of one address is reached there only', () => {
     expect(tcp(HOST, '127.0.0.1', 8081)).toMatch(/^a /);
     expect(tcp(WORLD, '192.0.2.1', 8081)).toBe('ECONNREFUSED');

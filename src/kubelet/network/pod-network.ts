@@ -66,6 +66,12 @@ export function podNetworkScript(
   podCIDR: string,
   serviceCIDR: string,
 ): string {
+  // The cluster's DNS has an address of the Services on this host, where a pod's host port must not take its place.
+  const isHost = `ip daddr != ${serviceCIDR} fib daddr type local`;
+  const hostPorts = [
+    `${isHost} dnat ip to ip daddr . meta l4proto . th dport map @${MAPS.one}`,
+    `${isHost} dnat ip to meta l4proto . th dport map @${MAPS.any}`,
+  ];
   const chains = {
     guard: {
       hook: 'type filter hook prerouting priority raw; policy accept;',
@@ -78,8 +84,8 @@ export function podNetworkScript(
         `iifname != { "lo", "${bridge}" } ip daddr { ${podCIDR}, ${serviceCIDR} } fib daddr type local drop`,
       ],
     },
-    'from-outside': { hook: 'type nat hook prerouting priority -100; policy accept;', rules: HOST_PORT_RULES },
-    'from-host': { hook: 'type nat hook output priority -100; policy accept;', rules: HOST_PORT_RULES },
+    'from-outside': { hook: 'type nat hook prerouting priority -100; policy accept;', rules: hostPorts },
+    'from-host': { hook: 'type nat hook output priority -100; policy accept;', rules: hostPorts },
     'hide-pods': {
       hook: 'type nat hook postrouting priority 100; policy accept;',
       rules: [
@@ -101,11 +107,6 @@ export function podNetworkScript(
   }
   return lines.map((line) => `${line}\n`).join('');
 }
-
-const HOST_PORT_RULES = [
-  `fib daddr type local dnat ip to ip daddr . meta l4proto . th dport map @${MAPS.one}`,
-  `fib daddr type local dnat ip to meta l4proto . th dport map @${MAPS.any}`,
-];
 
 async function forwardPackets(): Promise<void> {
   if ((await readFile(IP_FORWARD, 'utf8')).trim() === '1') return;
