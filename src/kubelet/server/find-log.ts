@@ -6,6 +6,8 @@ export interface FoundLog {
   readonly path: string;
   /** The instance that writes it; undefined when it is gone, so that the log is complete. */
   readonly containerId: string | undefined;
+  /** Whose log it is, as the pod's status names it: `containerd://ID`. */
+  readonly shownId: string;
 }
 
 /**
@@ -23,10 +25,13 @@ export function findLog(lookup: PodLookup, pod: Pod, name: string, previous: boo
   const instanceLog = (old: boolean): FoundLog | undefined => {
     const instance = lookup.container(podUID, name, old);
     if (instance && instance.startedAt > 0 && instance.logPath) {
-      return { path: instance.logPath, containerId: instance.id };
+      return { path: instance.logPath, containerId: instance.id, shownId: `containerd://${instance.id}` };
     }
     const path = lookup.logPath(podUID, name, old);
-    return path === undefined ? undefined : { path, containerId: undefined };
+    if (path === undefined) return undefined;
+    const status = containerStatus(pod, name);
+    const shownId = (old ? status?.lastState?.terminated?.containerID : status?.containerID) ?? '';
+    return { path, containerId: undefined, shownId };
   };
   if (previous) {
     // While a container waits to be restarted, the one that ended last is already the previous one.

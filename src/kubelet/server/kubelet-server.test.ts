@@ -201,6 +201,11 @@ describe('logs', () => {
     expect((await logs('app', 'tailLines=x')).status).toBe(422);
     instances.set('app', { id: 'abc', startedAt: 1, logPath: join(dir, 'not-there.log') });
     expect(await logs('app')).toEqual({ status: 400, body: 'unable to retrieve container logs for containerd://abc' });
+    instances.clear();
+    keptLogs.set('app', join(dir, 'not-there.log'));
+    const status = { name: 'app', containerID: 'containerd://def', state: { terminated: { exitCode: 0 } } };
+    pod.status = { containerStatuses: [status] } as unknown as Pod['status'];
+    expect(await logs('app')).toEqual({ status: 400, body: 'unable to retrieve container logs for containerd://def' });
   });
 });
 

@@ -22,7 +22,7 @@ export async function serveLogs(
 ): Promise<void> {
   const options = parseLogOptions(query, context.clock.now());
   if ('error' in options) throw new HttpError(422, options.error);
-  const { path, containerId } = findLog(context.lookup, pod, container, options.previous);
+  const { path, containerId, shownId } = findLog(context.lookup, pod, container, options.previous);
   const podUID = pod.metadata.uid!;
   const gone = new AbortController();
   response.once('close', () => gone.abort());
@@ -36,7 +36,7 @@ export async function serveLogs(
   };
   const file = await open(path).catch((error: unknown) => {
     if (errnoOf(error) !== 'ENOENT') throw error;
-    throw new HttpError(400, `unable to retrieve container logs for containerd://${containerId ?? ''}`);
+    throw new HttpError(400, `unable to retrieve container logs for ${shownId}`);
   });
   const log = readLog(file, path, options, ended, context.clock, gone.signal);
   response.writeHead(200, { 'content-type': 'text/plain; charset=utf-8' });
