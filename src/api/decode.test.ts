@@ -167,7 +167,7 @@ describe('wrong types', () => {
       { kind: 3 },
       "couldn't get version/kind; json parse error: json: cannot unmarshal number into Go struct field .kind of type string",
     ],
-    [null, "couldn't get version/kind; json parse error: json: cannot unmarshal null"],
+    [5, "couldn't get version/kind; json parse error: json: cannot unmarshal number"],
   ])('%j', (value, message) => {
     expect(() => decodeObject(PODS, value)).toThrow(message);
   });
@@ -202,6 +202,10 @@ describe('canonical forms', () => {
     expect(decodeObject(LEASES, { spec: { renewTime: '2026-01-01T00:00:00.1234567Z' } }).object.spec?.renewTime).toBe(
       '2026-01-01T00:00:00.123456Z',
     );
+  });
+
+  test('a body that is null is an empty object', () => {
+    expect(decodeJson(PODS, 'null').object).toEqual({ kind: 'Pod', apiVersion: 'v1', metadata: {} });
   });
 
   test('nulls and empty optional lists and maps mean absence', () => {

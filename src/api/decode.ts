@@ -108,14 +108,16 @@ const KIND_STRUCT =
 
 function decodeRoot<T extends KubeObject>(
   resource: Resource<T>,
-  value: unknown,
+  body: unknown,
   /** For an error's words. */
   text: () => string,
   duplicates: readonly string[],
   { fieldValidation = 'Warn' }: DecodeOptions,
   patched?: { readonly refuse: (problem: string) => ApiStatusError; readonly isTyped: boolean },
 ): Decoded<T> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+  // To Go's decoder a null changes nothing.
+  const value = body === null ? {} : body;
+  if (typeof value !== 'object' || Array.isArray(value)) {
     throw unrecognized(
       resource,
       `json: cannot unmarshal ${kindOfJson(value)} into Go value of type ${KIND_STRUCT}`,

@@ -50,7 +50,21 @@ describe('on creation', () => {
     [
       SECRETS,
       { type: 'kubernetes.io/dockerconfigjson', data: { '.dockerconfigjson': base64('{') } },
-      ['data[.dockerconfigjson]: Invalid value: "<secret contents redacted>": must be valid JSON'],
+      ['data[.dockerconfigjson]: Invalid value: "<secret contents redacted>": unexpected end of JSON input'],
+    ],
+    [
+      SECRETS,
+      { type: 'kubernetes.io/dockercfg', data: { '.dockercfg': base64('x') } },
+      [
+        'data[.dockercfg]: Invalid value: "<secret contents redacted>": invalid character \'x\' looking for beginning of value',
+      ],
+    ],
+    [
+      SECRETS,
+      { type: 'kubernetes.io/dockercfg', data: { '.dockercfg': base64('[]') } },
+      [
+        'data[.dockercfg]: Invalid value: "<secret contents redacted>": json: cannot unmarshal array into Go value of type map[string]interface {}',
+      ],
     ],
     [
       SECRETS,

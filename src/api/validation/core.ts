@@ -11,6 +11,7 @@ import type {
   Secret,
   ServiceAccount,
 } from '../generated/types.ts';
+import { JsonSyntaxError, parseJson } from '../json-text.ts';
 import {
   isConfigMapKey,
   isDNS1123Label,
@@ -117,19 +118,25 @@ export function validateSecret(secret: Secret, errors: FieldError[]): void {
   for (const key of ownValue(SECRET_KEYS, type) ?? []) {
     const base64 = data[key];
     if (base64 === undefined) errors.push(required(`data[${key}]`));
-    else if (key.startsWith('.docker') && !isJSON(Buffer.from(base64, 'base64').toString())) {
-      errors.push(invalid(`data[${key}]`, '<secret contents redacted>', 'must be valid JSON'));
+    else if (key.startsWith('.docker')) {
+      const problem = jsonProblem(Buffer.from(base64, 'base64').toString());
+      if (problem) errors.push(invalid(`data[${key}]`, '<secret contents redacted>', problem));
     }
   }
 }
 
-function isJSON(text: string): boolean {
+/** Why a text is no JSON object, as Go says it. */
+function jsonProblem(text: string): string | undefined {
+  let value: unknown;
   try {
-    JSON.parse(text);
-    return true;
-  } catch {
-    return false;
+    ({ value } = parseJson(text));
+  } catch (error) {
+    if (error instanceof JsonSyntaxError) return error.message;
+    throw error;
   }
+  if (typeof value === 'object' && !Array.isArray(value)) return undefined;
+  const kind = Array.isArray(value) ? 'array' : typeof value === 'boolean' ? 'bool' : typeof value;
+  return `json: cannot unmarshal ${kind} into Go value of type map[string]interface {}`;
 }
 
 export function validateSecretChange(secret: Secret, old: Secret, errors: FieldError[]): void {

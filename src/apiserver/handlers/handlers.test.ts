@@ -167,6 +167,63 @@ test.each<[string, number]>([
   expect((await server.ask(path, { anonymous: true })).code).toBe(code);
 });
 
+test.each<[method: string, path: string, code: number, message: unknown]>([
+  [
+    'POST',
+    `${MAPS}?fieldManager=${'x'.repeat(129)}`,
+    422,
+    'CreateOptions.meta.k8s.io "" is invalid: fieldManager: Too long: may not be more than 128 bytes',
+  ],
+  [
+    'PATCH',
+    `${MAPS}/kube-root-ca.crt?force=true`,
+    422,
+    'PatchOptions.meta.k8s.io "" is invalid: force: Forbidden: may not be specified for non-apply patch',
+  ],
+  [
+    'GET',
+    `${MAPS}/kube-root-ca.crt?resourceVersion=999999`,
+    504,
+    expect.stringMatching(/^Timeout: Too large resource version: 999999, current: \d+$/),
+  ],
+  [
+    'GET',
+    `${MAPS}/kube-root-ca.crt?resourceVersion=x`,
+    500,
+    'resourceVersion: Invalid value: "x": strconv.ParseUint: parsing "x": invalid syntax',
+  ],
+])('%s %s is %d', async (method, path, code, message) => {
+  const headers = { 'Content-Type': method === 'PATCH' ? 'application/merge-patch+json' : 'application/json' };
+  const answer = await server.ask(path, { method, headers, ...(method === 'GET' ? {} : { body: {} }) });
+  expect([answer.code, JSON.parse(answer.text).message]).toEqual([code, message]);
+});
+
+test('a page is asked for by its token alone', async () => {
+  await createMap('page');
+  const first = JSON.parse((await server.ask(`${MAPS}?limit=1`)).text);
+  const next = `${MAPS}?limit=1&continue=${first.metadata.continue}`;
+  const both = await server.ask(`${next}&resourceVersion=${first.metadata.resourceVersion}`);
+  expect([both.code, JSON.parse(both.text).message]).toEqual([
+    400,
+    'specifying resource version is not allowed when using continue',
+  ]);
+  expect((await server.ask(`${next}&resourceVersion=0`)).code).toBe(200);
+});
+
+test.each([
+  ['sinceTime=abc', 400, 'parsing time "abc" as "2006-01-02T15:04:05Z07:00": cannot parse "abc" as "2006"'],
+  ['stream=Foo', 422, 'PodLogOptions "logs" is invalid: stream: Forbidden: may not be specified'],
+])('logs with %s', async (query, code, message) => {
+  await server.client
+    .create(PODS, {
+      metadata: { name: 'logs', namespace: 'default' },
+      spec: { containers: [{ name: 'c', image: 'x' }] },
+    })
+    .catch(() => {});
+  const answer = await server.ask(`/api/v1/namespaces/default/pods/logs/log?${query}`);
+  expect([answer.code, JSON.parse(answer.text).message]).toEqual([code, message]);
+});
+
 test('ephemeral containers are refused by name', async () => {
   await server.client.create(PODS, {
     metadata: { name: 'p', namespace: 'default' },

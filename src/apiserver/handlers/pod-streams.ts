@@ -1,10 +1,10 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
+import { decodeType } from '../../api/decode.ts';
 import type { EndpointSlice, Node, Pod, Service } from '../../api/generated/types.ts';
 import { ENDPOINTSLICES, NODES, PODS, SERVICES } from '../../api/resources.ts';
 import { ApiStatusError } from '../../api/status-error.ts';
-import { parseTime } from '../../api/time.ts';
-import { type FieldError, invalid, invalidError } from '../../api/validation/field-error.ts';
+import { type FieldError, forbidden, invalid, invalidError } from '../../api/validation/field-error.ts';
 import { badRequest, noSuchResource } from '../registry/api-errors.ts';
 import { chooseContainer } from '../registry/pod-container.ts';
 import type { Registry } from '../registry/registry.ts';
@@ -172,6 +172,7 @@ function validateLogOptions(query: URLSearchParams, podName: string): void {
     errors.push(invalid('limitBytes', limitBytes, 'must be greater than 0'));
   }
   const sinceTime = query.get('sinceTime');
+  if (sinceTime) decodeType('meta.v1.Time', sinceTime);
   if (sinceSeconds !== undefined && sinceTime) {
     errors.push({
       type: 'Forbidden',
@@ -181,7 +182,8 @@ function validateLogOptions(query: URLSearchParams, podName: string): void {
   } else if (sinceSeconds !== undefined && sinceSeconds < 1) {
     errors.push(invalid('sinceSeconds', sinceSeconds, 'must be greater than 0'));
   }
-  if (sinceTime && parseTime(sinceTime) === undefined) errors.push(invalid('sinceTime', sinceTime, 'must be a time'));
+  // Upstream serves it once the gate PodLogsQuerySplitStreams is on.
+  if (query.has('stream')) errors.push(forbidden('stream', 'may not be specified'));
   if (errors.length > 0) throw invalidError({ group: '', kind: 'PodLogOptions' }, podName, errors);
   if (isTrue(query.get('insecureSkipTLSVerifyBackend'))) query.delete('insecureSkipTLSVerifyBackend');
 }

@@ -1,9 +1,18 @@
 import type { FieldValidation } from '../../api/decode.ts';
 import type { DeleteOptions } from '../../api/generated/types.ts';
-import { type FieldError, invalid, invalidError, notSupported } from '../../api/validation/field-error.ts';
+import {
+  type FieldError,
+  forbidden,
+  invalid,
+  invalidError,
+  notSupported,
+  tooLong,
+} from '../../api/validation/field-error.ts';
 import { badRequest } from '../registry/api-errors.ts';
 import { notANumber, type ReadOptions } from '../registry/list-options.ts';
 import { isTrue } from './request-info.ts';
+
+const MAX_FIELD_MANAGER = 128;
 
 /** Options that come in the query string. Rules: apimachinery pkg/apis/meta/v1/validation */
 export function readOptions(query: URLSearchParams, namespace: string | undefined): ReadOptions {
@@ -39,6 +48,12 @@ export function writeOptions(
   kind: 'CreateOptions' | 'UpdateOptions' | 'PatchOptions',
 ): WriteQuery {
   const errors: FieldError[] = [];
+  if (kind === 'PatchOptions' && query.has('force')) {
+    errors.push(forbidden('force', 'may not be specified for non-apply patch'));
+  }
+  if (Buffer.byteLength(query.get('fieldManager') ?? '') > MAX_FIELD_MANAGER) {
+    errors.push(tooLong('fieldManager', MAX_FIELD_MANAGER));
+  }
   const dryRun = query.getAll('dryRun');
   if (dryRun.some((value) => value !== 'All')) errors.push(notSupported('dryRun', dryRun, ['All']));
   const fieldValidation = query.get('fieldValidation') ?? '';

@@ -51,7 +51,7 @@ export class ResourceHandler {
     switch (exchange.method) {
       case 'GET':
       case 'HEAD': {
-        const version = this.requests.get(target);
+        const version = this.requests.get(target, exchange.query.get('resourceVersion') ?? undefined);
         return this.sendObject(exchange, 200, definition, version, representation);
       }
       case 'POST': {

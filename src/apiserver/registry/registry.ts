@@ -105,8 +105,13 @@ export class Registry {
     this.admission = admission(this);
   }
 
-  /** @throws ApiStatusError 404 */
-  get(definition: ResourceDefinition, namespace: string | undefined, name: string): Version {
+  /**
+   * @param resourceVersion what the answer must not be older than
+   * @throws ApiStatusError 404, 500, 504
+   */
+  get(definition: ResourceDefinition, namespace: string | undefined, name: string, resourceVersion?: string): Version {
+    const asked = watchVersion(resourceVersion) ?? 0;
+    if (asked > this.store.revision) throw versionTooLarge(asked, this.store.revision);
     const version = this.store.get(definition.collection, keyOf(definition, namespace, name));
     if (!version) throw notFound(definition.resource, name);
     return version;
@@ -118,6 +123,9 @@ export class Registry {
     const selection = select(definition.resource, options);
     const { prefix } = selection;
     const token = options.continue ? decodeContinue(options.continue) : undefined;
+    if (token && options.resourceVersion && options.resourceVersion !== '0') {
+      throw badRequest('specifying resource version is not allowed when using continue');
+    }
     const asked = listVersion(options.resourceVersion);
     if (asked !== undefined && asked > this.store.revision) throw versionTooLarge(asked, this.store.revision);
     const exact = options.resourceVersionMatch === 'Exact' || (options.limit && !options.resourceVersionMatch && asked);

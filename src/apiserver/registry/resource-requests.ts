@@ -66,9 +66,10 @@ export class ResourceRequests {
     return this.registry.store.revision;
   }
 
-  get({ definition, namespace, name, subresource }: Target): Version {
+  /** @param resourceVersion what the answer must not be older than */
+  get({ definition, namespace, name, subresource }: Target, resourceVersion?: string): Version {
     if (subresource !== undefined && !readsObject(definition, subresource)) throw noSuchResource();
-    return show(definition, this.registry.get(definition, namespace, name));
+    return show(definition, this.registry.get(definition, namespace, name, resourceVersion));
   }
 
   list(definition: ResourceDefinition, options: ReadOptions): Page {
