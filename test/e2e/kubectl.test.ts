@@ -224,6 +224,32 @@ describe.each(kubectls)('kubectl $version', ({ path, version }) => {
     expect(await kubectl('auth', 'can-i', 'create', 'pods')).toBe('yes\n');
   });
 
+  test.concurrent('as somebody else', async () => {
+    expect((await result(['auth', 'can-i', 'create', 'pods', '--as=alice'])).stdout).toBe('no\n');
+    expect((await result(['get', 'pods', '--as=alice'])).stderr).toContain(
+      'pods is forbidden: User "alice" cannot list resource "pods" in API group "" in the namespace "default"',
+    );
+    expect(await kubectl('get', 'pods', '--as=alice', '--as-group=system:masters')).toContain('subject');
+  });
+
+  test.concurrent('debug with a copy of a pod', async () => {
+    const name = own('debugged');
+    await kubectl('debug', 'subject', `--copy-to=${name}`, '--container=web', '--', 'sh', '-c', 'echo copied');
+    await eventually(async () => expect(await kubectl('logs', name, '-c', 'web')).toBe('copied\n'), 20_000);
+    await kubectl('delete', 'pod', name);
+  });
+
+  test.concurrent('replace with the manifest that a pod was made from', async () => {
+    const name = own('replaced');
+    const file = join(files, `${name}.json`);
+    const nodeName = await kubectl('get', 'nodes', '-o', 'jsonpath={.items[0].metadata.name}');
+    const spec = { nodeName, serviceAccountName: 'default', containers: [sh('app', WAIT)] };
+    writeFileSync(file, podManifest(name, spec));
+    await kubectl('create', '-f', file);
+    expect(await kubectl('replace', '-f', file)).toBe(`pod/${name} replaced\n`);
+    await kubectl('delete', '-f', file);
+  });
+
   test.concurrent('get -w shows each change', async () => {
     const name = own('watched');
     const watch = spawn(path, ['get', 'pods', '-w', '--no-headers'], {
