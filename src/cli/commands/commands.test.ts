@@ -86,6 +86,15 @@ test('get by name, TYPE/NAME, and the namespace before or after the command', as
   ]);
 });
 
+test('get by name across all namespaces, as kubectl says it; what is in none has a name', async () => {
+  context.answer = () => TABLE;
+  for (const line of ['get pod web -A', 'get pod/web -A -o yaml', 'get pod web -A -w']) {
+    await expect(kubelette(line)).rejects.toThrow('a resource cannot be retrieved by name across all namespaces');
+  }
+  await kubelette('get node n -A');
+  expect(context.requests.map((r) => r.path)).toEqual(['/api/v1/nodes/n']);
+});
+
 test('get of several types says what each name names', async () => {
   context.answer = () => TABLE;
   await kubelette('get pods,cm');
@@ -165,6 +174,7 @@ test.each([
   ['logs web --since 5', '--since'],
   ['logs', 'pod'],
   ['delete pod web --grace-period -1', '--grace-period'],
+  ['delete pod web --wait=maybe', '--wait'],
   ['get pods -o wid', '--output'],
 ])('%s is refused by name', async (line, name) => {
   await expect(kubelette(line)).rejects.toThrow(name);
@@ -314,9 +324,10 @@ test.each([
   ['--now', 1],
   ['--grace-period 7', 7],
   ['--grace-period 0', 1],
+  ['--now --wait=F', 1],
 ])('delete %s', async (option, seconds) => {
   await kube.create(PODS, pod('web'));
-  await kubelette(`delete pod/web ${option} --no-wait`);
+  await kubelette(`delete pod/web ${option}${option.includes('--wait') ? '' : ' --no-wait'}`);
   expect(kube.writes.at(-1)?.object.metadata.deletionGracePeriodSeconds).toBe(seconds);
 });
 

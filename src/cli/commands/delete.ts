@@ -28,7 +28,7 @@ export function registerDelete(program: Command, context: CliContext): void {
       .option('--now', 'one second to stop')
       .option('--force', 'kill at once')
       .option('--ignore-not-found', 'no error when there is no such object')
-      .option('--wait [boolean]', 'return only when it is gone', (text: string) => text !== 'false', true)
+      .option('--wait [boolean]', 'return only when it is gone', yesOrNo, true)
       .option('--no-wait', 'return at once'),
   )
     .addHelpText('after', '\nExamples:\n  kubelette delete pod webapl\n  kubelette delete -f init-demo.yaml --now\n')
@@ -102,6 +102,13 @@ function paceOf(options: DeleteCommandOptions, refuse: (message: string) => Erro
   if (force) return 0;
   // Without --force, nobody is killed by a 0 that was meant as "quickly"; kubectl does the same.
   return now || gracePeriod === 0 ? 1 : gracePeriod;
+}
+
+/** What kubectl's flags take for true and false. Source: strconv.ParseBool */
+function yesOrNo(text: string): boolean {
+  if (/^(1|t|T|true|TRUE|True)$/.test(text)) return true;
+  if (/^(0|f|F|false|FALSE|False)$/.test(text)) return false;
+  throw new InvalidArgumentError('it must be true or false.');
 }
 
 function wholeNumber(text: string): number {

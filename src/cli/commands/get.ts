@@ -39,6 +39,9 @@ export function registerGet(program: Command, context: CliContext): void {
       if (targets[0]!.name !== undefined && (options.selector ?? options.fieldSelector) !== undefined) {
         throw new UserError('a name and a selector do not go together');
       }
+      if (options.allNamespaces && targets.some(({ resource, name }) => resource.namespaced && name !== undefined)) {
+        throw new UserError('a resource cannot be retrieved by name across all namespaces');
+      }
       const server = serverOptions(command, context);
       if (options.output === undefined || options.output === 'wide')
         await printTables(context, server, targets, options);
