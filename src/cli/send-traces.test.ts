@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { FakeClock } from '../lib/fake-clock.ts';
 import { sendTraces } from './send-traces.ts';
 
@@ -31,6 +31,25 @@ it('posts to /v1/traces, and keeps nothing alive', async () => {
   await sendTraces(`${url}/`, { resourceSpans: [] }, clock);
   expect(taken).toEqual(['POST /v1/traces application/json {"resourceSpans":[]}']);
   expect(clock.pendingTimers).toBe(0);
+});
+
+it('takes every port, also those that fetch blocks', async () => {
+  await expect(sendTraces('http://127.0.0.1:1', {}, new FakeClock())).rejects.toThrow(/ECONNREFUSED/);
+});
+
+it('gives up after 10 s, also in the middle of an answer', async () => {
+  collector.removeAllListeners('request');
+  let asked = 0;
+  collector.on('request', (_request, response) => {
+    asked++;
+    response.write('{');
+  });
+  const clock = new FakeClock();
+  const sending = sendTraces(url, {}, clock);
+  const outcome = expect(sending).rejects.toThrow('cannot be reached: no answer within 10 s');
+  await vi.waitFor(() => expect(asked).toBe(1));
+  await clock.advance(10_000);
+  await outcome;
 });
 
 it('says why the collector did not take it', async () => {

@@ -1,3 +1,7 @@
+import { once } from 'node:events';
+import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { request as httpsRequest } from 'node:https';
+import { text as readText } from 'node:stream/consumers';
 import type { Clock } from '../lib/clock.ts';
 import { messageOf, UserError } from '../lib/errors.ts';
 
@@ -14,27 +18,30 @@ export async function sendTraces(endpoint: string, request: object, clock: Clock
   const url = `${base.href.replace(/\/+$/, '')}/v1/traces`;
   const giveUp = new AbortController();
   const timer = clock.setTimer(TIMEOUT_MS, () => giveUp.abort());
-  let response: Response;
-  let answer: string;
+  let answer: Answer;
   try {
-    response = await fetch(url, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(request),
-      signal: giveUp.signal,
-    });
-    answer = await response.text();
+    answer = await post(url, JSON.stringify(request), giveUp.signal);
   } catch (error) {
-    const why = giveUp.signal.aborted ? `no answer within ${TIMEOUT_MS / 1000} s` : messageOf(causeOf(error));
+    const why = giveUp.signal.aborted ? `no answer within ${TIMEOUT_MS / 1000} s` : messageOf(error);
     throw new UserError(`--otlp-endpoint: ${url} cannot be reached: ${why}`, { cause: error });
   } finally {
     timer.cancel();
   }
-  if (response.ok) return;
-  throw new UserError(`--otlp-endpoint: ${url} answered HTTP ${response.status}: ${answer.trim().slice(0, 200)}`);
+  if (answer.status >= 200 && answer.status < 300) return;
+  throw new UserError(`--otlp-endpoint: ${url} answered HTTP ${answer.status}: ${answer.text.trim().slice(0, 200)}`);
 }
 
-/** fetch says "fetch failed" and keeps the reason to itself. */
-function causeOf(error: unknown): unknown {
-  return error instanceof Error && error.cause !== undefined ? error.cause : error;
+interface Answer {
+  readonly status: number;
+  readonly text: string;
+}
+
+/** Not by `fetch`, which refuses ports that a browser must not use, such as 6000. */
+async function post(url: string, body: string, signal: AbortSignal): Promise<Answer> {
+  const send = url.startsWith('https:') ? httpsRequest : httpRequest;
+  const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
+  const outgoing = send(url, { method: 'POST', headers, agent: false, signal });
+  outgoing.end(body);
+  const [response] = (await once(outgoing, 'response')) as [IncomingMessage];
+  return { status: response.statusCode ?? 0, text: await readText(response) };
 }
