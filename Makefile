@@ -27,7 +27,7 @@ check: build ## format, lint, types, import table, dead code, package
 unit: setup-node ## unit tests: no root, no network, seconds
 	@$(VITEST) --project unit --outputFile.json=$(RESULTS)/unit.json
 
-sim: setup-node ## 1,000 random lives under faults, on virtual time
+sim: setup-node ## 2,000 random lives under faults, on virtual time
 	@node scripts/sim.ts
 
 sim-long: setup-node ## 100,000 of them

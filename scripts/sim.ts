@@ -1,5 +1,5 @@
 /**
- * Random lives of nodes under faults, on virtual time: `make sim` (1,000 seeds), `make sim-long` (100,000).
+ * Random lives of nodes under faults, on virtual time: `make sim` (2,000 seeds), `make sim-long` (100,000).
  *   node scripts/sim.ts [--seeds N] [--from SEED] [--jobs N] [--enough N] [--only CHECKER] [--shrink N]
  *   node scripts/sim.ts --trace SEED|FILE     all that happens in one life (or a stored script), a line of JSON each
  * A seed that fails is shrunk and written to test/sim/regressions/, from where it is run for ever. Exit code 1 when anything failed,
@@ -20,7 +20,7 @@ import { simulate, type Violation } from '../src/simulator/simulate.ts';
 import { watchForLeaks } from '../test/sim/watch-for-leaks.ts';
 
 /** So few seeds need not reach everything. */
-const ENOUGH_FOR_ALL_MARKS = 1000;
+const ENOUGH_FOR_ALL_MARKS = 2000;
 /** Seeds take a tenth of a second. */
 const SEED_TIMEOUT_MS = 120_000;
 const PROGRESS_EVERY = 1000;

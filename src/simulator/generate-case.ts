@@ -190,8 +190,8 @@ class Generator {
     const ms = (from: number, to: number): number => this.int(from, to);
     switch (this.int(0, 12)) {
       case 0:
-      case 1:
         return { atMs, do: 'killAgent', downMs: this.pick([10, 1000, ms(0, 20_000)]), afterSteps: ms(1, 60) };
+      case 1:
       case 2:
         return { atMs, do: 'killAgent', downMs: ms(0, 5000), ...(this.chance(0.7) ? { at: this.place() } : {}) };
       case 3:
