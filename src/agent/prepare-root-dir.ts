@@ -16,6 +16,8 @@ import type { InstanceLayout } from '../lib/instance.ts';
 
 /** Marks a directory as an instance's own, so that `down --purge` never deletes anything else. */
 const MARKER = '.kubelette';
+/** What a fresh ext4 volume has: it belongs to its file system. */
+const LOST_AND_FOUND = 'lost+found';
 
 /**
  * Creates the root directory, or takes one that is empty or that an earlier agent made. Only its owner may look into it then (0700),
@@ -26,7 +28,7 @@ export function prepareRootDir(layout: InstanceLayout): void {
   try {
     makeDirectory(layout.rootDir);
     const isOurs = isOwnRootDir(layout);
-    if (!isOurs && readdirSync(layout.rootDir).length > 0) {
+    if (!isOurs && readdirSync(layout.rootDir).some((name) => name !== LOST_AND_FOUND)) {
       throw new UserError(`--root-dir: ${layout.rootDir} is not empty and was not made by kubelette`, {
         hint: 'Name a directory that does not exist yet, or an empty one.',
       });
@@ -82,7 +84,8 @@ export function isOwnRootDir(layout: InstanceLayout): boolean {
 export function removeRootDir(layout: InstanceLayout): void {
   if (!isOwnRootDir(layout)) return;
   for (const name of readdirSync(layout.rootDir)) {
-    if (name !== MARKER) rmSync(join(layout.rootDir, name), { recursive: true, force: true });
+    if (name !== MARKER && name !== LOST_AND_FOUND)
+      rmSync(join(layout.rootDir, name), { recursive: true, force: true });
   }
   rmSync(join(layout.rootDir, MARKER));
   try {
