@@ -145,6 +145,12 @@ describe('field selectors', () => {
     const event = { metadata: { name: 'e' }, involvedObject: { name: 'p' }, source: { component: 'kubelet' } };
     expect(matchesFields(parseFieldSelector(EVENTS, 'source=kubelet,involvedObject.name=p'), event)).toBe(true);
     expect(matchesFields(parseFieldSelector(NODES, 'spec.unschedulable=false'), { metadata: {} })).toBe(true);
+    const eventsV1 = { ...EVENTS, group: 'events.k8s.io' };
+    expect(matchesFields(parseFieldSelector(eventsV1, 'regarding.name=p,metadata.name!=x'), event)).toBe(true);
+    expect(matchesFields(parseFieldSelector(eventsV1, 'reportingController=c'), event)).toBe(false);
+    for (const field of ['involvedObject.name', 'source', 'reportingComponent']) {
+      expect(() => parseFieldSelector(eventsV1, `${field}=p`)).toThrow(`field label not supported: ${field}`);
+    }
   });
 
   test('the recorded unsupported one', () => {

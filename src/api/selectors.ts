@@ -257,6 +257,21 @@ const SELECTABLE: Readonly<Record<string, readonly string[]>> = {
   ],
 };
 
+/** What events.k8s.io calls the fields of a stored event. Source: pkg/apis/events/v1/conversion.go */
+const EVENTS_V1_FIELDS: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(
+    SELECTABLE.events!.filter((field) => field.startsWith('involvedObject.')).map((field) => [
+      field.replace('involvedObject', 'regarding'),
+      field,
+    ]),
+  ),
+  reportingController: 'reportingComponent',
+  reason: 'reason',
+  type: 'type',
+  'metadata.namespace': 'metadata.namespace',
+  'metadata.name': 'metadata.name',
+};
+
 /**
  * Parses `status.phase=Running,spec.nodeName!=x` for this resource. A backslash escapes `,`, `=` and itself in values.
  * @throws ApiStatusError 400 in the API server's words, also for a field this resource cannot be selected by
@@ -267,16 +282,22 @@ export function parseFieldSelector(resource: Resource, text: string): FieldRequi
     const match = /^((?:[^=!\\]|\\.|!(?!=))*)(!=|==|=)(.*)$/s.exec(term);
     if (!match) throw badRequest(`invalid selector: '${text}'; can't understand '${term}'`);
     const [, written = '', operator, escaped = ''] = match;
-    const field = resource.plural === 'pods' && written === 'spec.host' ? 'spec.nodeName' : written;
-    if (field !== 'metadata.name' && field !== 'metadata.namespace' && !extra?.includes(field)) {
+    const field = storedField(resource, written);
+    if (field !== 'metadata.name' && field !== 'metadata.namespace' && !extra?.includes(field ?? '')) {
       throw badRequest(
         extra
-          ? `field label not supported: ${field}`
-          : `${JSON.stringify(field)} is not a known field selector: only "metadata.name", "metadata.namespace"`,
+          ? `field label not supported: ${written}`
+          : `${JSON.stringify(written)} is not a known field selector: only "metadata.name", "metadata.namespace"`,
       );
     }
-    return { field, operator: operator === '!=' ? '!=' : '=', value: unescapeValue(escaped) };
+    return { field: field!, operator: operator === '!=' ? '!=' : '=', value: unescapeValue(escaped) };
   });
+}
+
+/** The path in the stored object; undefined when this version of the API has no such field. */
+function storedField({ group, plural }: Resource, written: string): string | undefined {
+  if (group === 'events.k8s.io') return ownValue(EVENTS_V1_FIELDS, written);
+  return plural === 'pods' && written === 'spec.host' ? 'spec.nodeName' : written;
 }
 
 /** Splits at commas that are not escaped; empty terms are dropped, as upstream does. */

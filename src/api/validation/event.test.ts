@@ -20,6 +20,17 @@ const created = (resource: Resource, object: Event) => validate(resource, object
 const changed = (more: Partial<Event>) => validateUpdate(EVENTS_V1, event(more), event()).map(formatFieldError);
 const QUALIFIED = expect.stringMatching(/^reporting\w+: Invalid value: "": name part /);
 
+test('through the core group an event may have any name that fits into a path', () => {
+  const named = (name: string) => event({ metadata: { name, namespace: 'n' } });
+  expect(created(EVENTS, named('Upper_Case'))).toEqual([]);
+  expect(created(EVENTS, named('a/b%'))).toEqual([
+    `metadata.name: Invalid value: "a/b%": may not contain '/'`,
+    `metadata.name: Invalid value: "a/b%": may not contain '%'`,
+  ]);
+  expect(created(EVENTS, named('..'))).toEqual([`metadata.name: Invalid value: "..": may not be '..'`]);
+  expect(created(EVENTS_V1, named('Upper_Case'))).toHaveLength(1);
+});
+
 describe('events.k8s.io/v1', () => {
   test.each<[Partial<Event>, unknown[]]>([
     [{}, []],

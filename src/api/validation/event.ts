@@ -2,7 +2,13 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Event } from '../generated/types.ts';
 import { isDNS1123Subdomain, isQualifiedName } from '../name-rules.ts';
 import { type FieldError, invalid, required } from './field-error.ts';
-import { FIELD_IS_IMMUTABLE, nameIsSubdomain, pushInvalid, validateObjectMeta } from './object-meta.ts';
+import {
+  FIELD_IS_IMMUTABLE,
+  nameIsPathSegment,
+  nameIsSubdomain,
+  pushInvalid,
+  validateObjectMeta,
+} from './object-meta.ts';
 
 /** What an update through events.k8s.io may not change, by the names of the stored form. */
 const IMMUTABLE = [
@@ -23,7 +29,7 @@ const IMMUTABLE = [
 
 /** An event that came through the core group. Source of all rules here: pkg/apis/core/validation/events.go */
 export function validateEvent(event: Event, errors: FieldError[]): void {
-  validateObjectMeta(event.metadata, true, nameIsSubdomain, 'metadata', errors);
+  validateObjectMeta(event.metadata, true, nameIsPathSegment, 'metadata', errors);
   validateAlways(event, 'reportingComponent', errors);
 }
 

@@ -9,6 +9,13 @@ export type NameRule = (name: string) => string[];
 
 export const nameIsSubdomain: NameRule = isDNS1123Subdomain;
 export const nameIsLabel: NameRule = isDNS1123Label;
+/** The least that holds for every name. Source: apimachinery pkg/api/validation/path */
+export const nameIsPathSegment: NameRule = (name) => {
+  if (name === '.' || name === '..') return [`may not be '${name}'`];
+  return ['/', '%']
+    .filter((character) => name.includes(character))
+    .map((character) => `may not contain '${character}'`);
+};
 
 const MAX_ANNOTATIONS_BYTES = 256 * 1024;
 const STANDARD_FINALIZERS: readonly string[] = ['kubernetes', 'foregroundDeletion', 'orphan'];

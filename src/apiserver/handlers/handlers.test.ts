@@ -237,6 +237,31 @@ test('ephemeral containers are refused by name', async () => {
   expect(answer.text).toContain('spec.ephemeralContainers');
 });
 
+test('who reports an event is kept, whichever version of the API it came through', async () => {
+  const path = '/apis/events.k8s.io/v1/namespaces/default/events';
+  const body = {
+    metadata: { name: 'reported' },
+    regarding: { kind: 'Pod', namespace: 'default', name: 'p' },
+    reason: 'R',
+    action: 'A',
+    type: 'Normal',
+    eventTime: '2026-01-01T00:00:00.000000Z',
+    reportingController: 'x.io/c',
+    reportingInstance: 'i',
+  };
+  const { code, text } = await server.ask(path, { method: 'POST', body });
+  expect([code, JSON.parse(text)]).toMatchObject([201, body]);
+  const stored = JSON.parse((await server.ask('/api/v1/namespaces/default/events/reported')).text);
+  expect(stored).toMatchObject({ reportingComponent: 'x.io/c', involvedObject: body.regarding });
+  expect(stored).not.toHaveProperty('reportingController');
+  const found = await server.ask(`${path}?fieldSelector=regarding.name%3Dp,reportingController%3Dx.io/c`);
+  expect(JSON.parse(found.text).items).toHaveLength(1);
+  const refused = await server.ask(path, { method: 'POST', body: { ...body, type: 'Bad' } });
+  expect(JSON.parse(refused.text).message).toBe(
+    'Event "reported" is invalid: type: Invalid value: "": has invalid value: Bad',
+  );
+});
+
 test('the published schemas say that fields are validated here, and how lists merge', async () => {
   const index = JSON.parse((await server.ask('/openapi/v3')).text);
   expect(Object.keys(index.paths)).toEqual([

@@ -3,7 +3,17 @@ import type { KubeObject } from '../../api/resources.ts';
 
 /** A stored (core/v1) event as events.k8s.io/v1 shows it. Source: pkg/apis/events/v1/conversion.go */
 export function toEventsV1(stored: KubeObject): KubeObject {
-  const { kind, message, involvedObject, source, firstTimestamp, lastTimestamp, count, ...same } = stored as Event;
+  const {
+    kind,
+    message,
+    involvedObject,
+    source,
+    firstTimestamp,
+    lastTimestamp,
+    count,
+    reportingComponent: reportingController,
+    ...same
+  } = stored as Event;
   const event: EventsV1Event = {
     ...(same as Omit<EventsV1Event, 'eventTime'>),
     kind,
@@ -14,6 +24,7 @@ export function toEventsV1(stored: KubeObject): KubeObject {
     deprecatedFirstTimestamp: firstTimestamp,
     deprecatedLastTimestamp: lastTimestamp,
     deprecatedCount: count,
+    reportingController,
     eventTime: same.eventTime as string,
   };
   return withoutUndefined(event);
@@ -29,6 +40,7 @@ export function fromEventsV1(shown: KubeObject): KubeObject {
     deprecatedFirstTimestamp,
     deprecatedLastTimestamp,
     deprecatedCount,
+    reportingController: reportingComponent,
     ...same
   } = shown as EventsV1Event;
   const event: Event = {
@@ -41,6 +53,7 @@ export function fromEventsV1(shown: KubeObject): KubeObject {
     firstTimestamp: deprecatedFirstTimestamp,
     lastTimestamp: deprecatedLastTimestamp,
     count: deprecatedCount,
+    reportingComponent,
   };
   return withoutUndefined(event);
 }

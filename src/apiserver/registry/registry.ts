@@ -465,8 +465,10 @@ function keepAllButStatus(object: KubeObject, old: KubeObject): void {
   Object.assign(object, old, { metadata, status });
 }
 
-function refuseInvalid({ resource }: ResourceDefinition, object: KubeObject, errors: FieldError[]): void {
-  if (errors.length > 0) throw invalidError(resource, object.metadata.name ?? '', errors);
+function refuseInvalid({ resource, view }: ResourceDefinition, object: KubeObject, errors: FieldError[]): void {
+  // Errors are about the stored form.
+  const kind = view ? { group: '', kind: resource.kind } : resource;
+  if (errors.length > 0) throw invalidError(kind, object.metadata.name ?? '', errors);
 }
 
 function checkPreconditions(
