@@ -1,6 +1,9 @@
 import type { Duplex } from 'node:stream';
 
-/** Copies bytes both ways, with back-pressure, until either end is gone; then neither stays open. */
+/**
+ * Copies bytes both ways, with back-pressure. What an end has sent before it ended still reaches the other, however slowly that reads; an
+ * end that breaks off takes the other with it.
+ */
 export function splice(a: Duplex, b: Duplex): void {
   for (const [from, to] of [
     [a, b],
@@ -8,6 +11,8 @@ export function splice(a: Duplex, b: Duplex): void {
   ] as const) {
     from.pipe(to);
     from.on('error', () => from.destroy());
-    from.once('close', () => to.destroy());
+    from.once('close', () => {
+      if (!from.readableEnded) to.destroy();
+    });
   }
 }
