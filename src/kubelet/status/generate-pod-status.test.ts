@@ -189,6 +189,24 @@ describe('generatePodStatus', () => {
       expect(at([anew], false, after).containerStatuses?.[1]).toMatchObject({ restartCount: 1, lastState });
     });
 
+    it('says of an init container that was removed when it was done that it will start anew once the apps are removed', () => {
+      const withInit: Pod = { ...pod, spec: { ...pod.spec, initContainers: [{ name: 'init', image: 'i' }] } };
+      const state = { terminated: { exitCode: 0, containerID: 'containerd://init' } };
+      const previous = { initContainerStatuses: [{ ...running, name: 'init', restartCount: 0, state }] };
+      const input = { ...derive(withInit, {}, previous, false), restartsAll: true };
+      const withSandbox = input.status;
+      const first = generatePodStatus({ ...input, status: { ...withSandbox, containers: [a, done] } });
+      expect(first.initContainerStatuses).toMatchObject([{ restartCount: 0, state }]);
+      const between = generatePodStatus({ ...input, previous: first, status: { ...withSandbox, containers: [a] } });
+      expect(between.initContainerStatuses).toEqual(first.initContainerStatuses);
+      const last = { ...input, restartsAll: false, status: { ...withSandbox, containers: [] } };
+      const after = generatePodStatus({ ...last, previous: between });
+      const waits = { restartCount: 1, state: { waiting: { reason: 'RestartingAllContainers' } } };
+      expect(after.initContainerStatuses).toMatchObject([waits]);
+      const again = generatePodStatus({ ...last, previous: after });
+      expect(again.initContainerStatuses).toMatchObject([{ restartCount: 1, state: { waiting: {} } }]);
+    });
+
     it('shows no such condition where no rule can demand it', () => {
       const { conditions } = generatePodStatus(derive(pod, {}, {}, false));
       expect(conditions?.map((c) => c.type)).not.toContain('AllContainersRestarting');

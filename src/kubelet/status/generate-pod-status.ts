@@ -159,7 +159,9 @@ class StatusBuilder {
     if (this.in.starting.has(name) && isStarting(instances[0])) instances.shift();
     const [current, before] = instances.filter((c) => c.state !== 'created');
     const isPlainInit = isInit && !isSidecar(container);
-    if (!current && shown && this.isRestartingAll && stage === 'syncing' && !shown.state?.waiting) {
+    // Finished init containers are removed early: what that says of them holds until the apps are removed as well.
+    const isOver = isPlainInit && this.isInitialized;
+    if (!current && shown && this.isRestartingAll && stage === 'syncing' && !isOver && !shown.state?.waiting) {
       return this.removedStatus(container, shown);
     }
 

@@ -53,6 +53,25 @@ describe('a forecast', () => {
     expect(JSON.stringify(await run(manifest, flags))).toBe(JSON.stringify(first));
   });
 
+  it('a container whose exit lets all start anew, the init containers that are done and removed included', async () => {
+    const rules = '[{ action: RestartAllContainers, exitCodes: { operator: In, values: [42] } }]';
+    const spec = `
+  restartPolicy: Never
+  initContainers: [{ name: i, image: "web:1" }]
+  containers:
+  - { name: a, image: "web:1", restartPolicy: Never, restartPolicyRules: ${rules} }
+  - { name: b, image: "web:1" }`;
+    const forecast = await run(pod('p', spec), {}, 'containers: { a: { runsFor: 2s, exitCode: 42, fails: 1 } }');
+    expect(forecast.containers.map((c) => [c.container, c.restarts])).toEqual([
+      ['i', 1],
+      ['a', 1],
+      ['b', 1],
+    ]);
+    expect(forecast.pods).toMatchObject([{ restarts: 3, ready: true }]);
+    expect(at(forecast, 'problem', of('i'))).toHaveLength(1);
+    expect(at(forecast, 'agentDied')).toEqual([]);
+  });
+
   it('an init container that fails twice: again at once, then after 10 s', async () => {
     const spec =
       'initContainers: [{ name: i, image: busybox, command: [sleep, "4"] }]\n  containers: [{ name: app, image: web }]';

@@ -1,6 +1,7 @@
 import type { Pod } from '../../api/generated/types.ts';
 import { effectiveGracePeriod } from '../../api/pod-resources.ts';
 import { type KubeObject, NAMESPACES } from '../../api/resources.ts';
+import { assert } from '../../lib/errors.ts';
 import type { Action, Scenario } from '../scenario.ts';
 import { type ObjectCreator, simulate } from '../simulate.ts';
 import type { Forecast } from './forecast.ts';
@@ -41,7 +42,7 @@ export async function computeForecast({ objects, targets, whatIf, creator }: For
   const actions = [...creations, ...(scenario.actions ?? []), ...deletions];
   const run: Scenario = { ...scenario, actions, durationMs };
   const recorder = new ForecastRecorder(run, ORIGIN_MS, forMs);
-  await simulate({
+  const { violations } = await simulate({
     objects: [],
     scenario: run,
     seed: SEED,
@@ -49,6 +50,7 @@ export async function computeForecast({ objects, targets, whatIf, creator }: For
     onFact: (fact) => recorder.on(fact),
     creator,
   });
+  assert(violations.length === 0, violations[0]?.message ?? '');
   recorder.end(durationMs);
   const stored = new PodTargets(recorder.storedPods);
   return {
