@@ -148,7 +148,12 @@ export class SimAgent {
         traces,
         hostIP: node.ip,
         onVerdict: (podUID) => kubelet.wake(podUID),
-        prober: simProber({ clock, runtime, ask: (id, probe) => node.ask(id, probe) }),
+        prober: simProber({
+          clock,
+          runtime,
+          ask: (id, probe) => node.ask(id, probe),
+          noteCheck: (command, probe) => node.noteCheck(command, probe),
+        }),
       }),
       hooks: simHooks(new DefaultHookRunner({ runtime, clock })),
       ...gateAll(process, simHostParts({ node, client, runtime, clock, settings })),

@@ -35,7 +35,6 @@ runtimeServiceCases('SimNode', async () => {
     clock,
     random: new SeededRandom(1),
     scenario: { durationMs: 0, images: { [IMAGE]: {} } },
-    pod: () => undefined,
     emit: () => {},
     behaviour: (container) => SCRIPTS[container] ?? {},
   });

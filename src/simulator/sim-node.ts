@@ -56,8 +56,6 @@ export interface SimNodeOptions {
   readonly clock: SimClock;
   readonly random: Random;
   readonly scenario: Scenario;
-  /** The pod as the API server has it, by UID. */
-  readonly pod: (podUID: string) => Pod | undefined;
   readonly emit: (fact: FactBody) => void;
   /** What a container of this name does; by default what the scenario says. */
   readonly behaviour?: (container: string) => FakeBehaviour;
@@ -83,6 +81,8 @@ export class SimNode {
   /** How often a container of a name has been started, by `POD/CONTAINER`. */
   private readonly starts = new Map<string, number>();
   private readonly pullFailures = new Map<string, number>();
+  /** Whose the commands of probes are. */
+  private readonly commands = new WeakMap<readonly string[], ProbeType>();
   private readonly broken: { readonly fault: BreakCalls; left: number }[] = [];
   private eventFault: EventFault | undefined;
   private lastEventAt = 0;
@@ -122,6 +122,11 @@ export class SimNode {
     const answer = window?.answer ?? 'success';
     this.options.emit({ what: 'probed', ...ref, probe, outcome: answer, afterMs: script.answerMs });
     return { answer, afterMs: script.answerMs ?? 2 };
+  }
+
+  /** The very command that the runtime is asked for next is a check of this probe. */
+  noteCheck(command: readonly string[], probe: ProbeType): void {
+    this.commands.set(command, probe);
   }
 
   /** Containers that run now, for whoever watches from outside. */
@@ -251,7 +256,7 @@ export class SimNode {
   }
 
   private exec(ref: ContainerRef, command: readonly string[]): FakeExecResult {
-    const probe = this.probeOf(ref, command);
+    const probe = this.commands.get(command);
     if (probe) {
       const { answer, afterMs } = this.ask(ref.containerId, probe);
       const until = answer === 'hang' ? Number.POSITIVE_INFINITY : this.options.clock.monotonic() + afterMs;
@@ -263,13 +268,6 @@ export class SimNode {
     // As much of a shell as hooks need.
     if (command[0] === 'false') return { exitCode: 1 };
     return { afterMs: sleepMsOf(command) };
-  }
-
-  private probeOf({ podUID, container }: ContainerRef, command: readonly string[]): ProbeType | undefined {
-    const spec = containerSpec(this.options.pod(podUID), container);
-    const text = command.join('\n');
-    const isIt = (type: ProbeType): boolean => spec?.[`${type}Probe`]?.exec?.command?.join('\n') === text;
-    return (['startup', 'liveness', 'readiness'] as const).find(isIt);
   }
 
   private tell(fact: RuntimeFact): void {

@@ -18,13 +18,21 @@ export interface SimProberOptions {
   readonly clock: Clock;
   readonly runtime: RuntimeService;
   readonly ask: (containerId: string, probe: ProbeType) => EndpointAnswer;
+  /** Told whose the command is that the runtime is asked for next: several probes may have the same. */
+  readonly noteCheck: (command: readonly string[], probe: ProbeType) => void;
 }
 
 /** Makes attempts without a network; the outcomes have the words that the real ones have. */
-export function simProber({ clock, runtime, ask }: SimProberOptions): Prober {
+export function simProber({ clock, runtime, ask, noteCheck }: SimProberOptions): Prober {
   return async (input) => {
     const { probe, timeoutMs, signal } = input;
-    if (probe.exec) return execProbe(probe.exec, input, runtime);
+    if (probe.exec) {
+      const execSync: RuntimeService['execSync'] = (id, command, ...rest) => {
+        noteCheck(command, probeTypeOf(input));
+        return runtime.execSync(id, command, ...rest);
+      };
+      return execProbe(probe.exec, input, { execSync });
+    }
     const { answer, afterMs } = ask(input.containerId, probeTypeOf(input));
     const late = answer === 'hang' || afterMs >= timeoutMs;
     await clock.sleep(late ? timeoutMs : afterMs, signal).catch(() => {});

@@ -115,7 +115,6 @@ class SimWorld implements WorldView {
         clock: this.clock,
         random: this.random,
         scenario: options.scenario,
-        pod: (uid) => this.pods.get(uid),
         emit: (fact) => this.emit(fact, name),
       });
     });

@@ -6,7 +6,11 @@ import { goDuration } from '../../lib/go-duration.ts';
 import { type Attempt, type AttemptInput, MAX_OUTPUT_BYTES } from './attempt.ts';
 
 /** Exit code 0 is success. The runtime keeps the time-out, so our own lag cannot make it fail. */
-export async function execProbe(action: ExecAction, input: AttemptInput, runtime: RuntimeService): Promise<Attempt> {
+export async function execProbe(
+  action: ExecAction,
+  input: AttemptInput,
+  runtime: Pick<RuntimeService, 'execSync'>,
+): Promise<Attempt> {
   const command = (action.command ?? []).map((word) => expandStatic(word, input.container.env ?? []));
   try {
     const result = await runtime.execSync(input.containerId, command, input.timeoutMs / 1000, { signal: input.signal });

@@ -119,6 +119,19 @@ describe('a forecast', () => {
     expect(forecast.pods).toMatchObject([{ pod: 'p', ready: true, restarts: 1, phase: 'Running' }]);
   });
 
+  it('probes that run the same command are told apart, also where that has a variable in it', async () => {
+    const check = 'exec: { command: [test, -e, $(FILE)] }';
+    const probes = ['startup', 'liveness', 'readiness'].map((type) => `${type}Probe: { ${check}, periodSeconds: 2 }`);
+    const env = 'env: [{ name: FILE, value: /tmp/ok }]';
+    const manifest = pod('p', `containers: [{ name: app, image: web, ${env}, ${probes.join(', ')} }]`);
+    const forecast = await run(manifest, { fail: ['app.readiness@20s-30s', 'app.liveness@40s'], for: '1m' });
+    const checks = (type: string): Step[] => forecast.steps.filter((s) => s.probe?.type === type);
+    expect(checks('startup').map((s) => s.probe!.outcome)).toEqual(['success', 'success']);
+    expect(checks('readiness').filter((s) => s.probe!.outcome === 'failure')).toHaveLength(5);
+    expect(checks('liveness').filter((s) => s.probe!.outcome === 'failure')).toHaveLength(3);
+    expect(forecast.pods).toMatchObject([{ restarts: 1, ready: true }]);
+  });
+
   it('a client of a Service sees errors only while requests go to the one that hangs', async () => {
     const forecast = await run(SERVICE + pod('a', WEB) + pod('b', WEB), { fail: ['a/app.readiness@20s'], for: '1m' });
     const [unrouted] = at(forecast, 'unrouted', (s) => s.pod === 'a' && s.atMs < 60_000);
