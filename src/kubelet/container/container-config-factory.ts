@@ -72,7 +72,8 @@ export class PodConfigFactory implements ContainerConfigFactory {
   async containerConfig(input: ContainerConfigInput): Promise<Outcome<ContainerConfig>> {
     const { pod, container, restartCount, imageRef } = input;
     try {
-      const violation = nonRootViolation(pod, container, await this.imageUser(pod, container, imageRef));
+      const imageUser = await this.imageUser(pod, container, imageRef);
+      const violation = nonRootViolation(pod, container, imageUser);
       if (violation !== undefined) throw new Error(violation);
       const { memoryCapacityBytes } = this.settings;
       const env = await this.resolve(input);
@@ -86,6 +87,7 @@ export class PodConfigFactory implements ContainerConfigFactory {
         env,
         mounts,
         memoryCapacityBytes,
+        imageUser,
       });
       return { ok: true, value: config };
     } catch (error) {

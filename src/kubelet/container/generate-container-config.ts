@@ -4,7 +4,7 @@ import { containerHash } from '../container-hash.ts';
 import { ANNOTATIONS, LABELS } from '../runtime-status.ts';
 import { containerResources } from './container-resources.ts';
 import { expandVariables } from './expand-variables.ts';
-import { containerSecurityContext } from './security-context.ts';
+import { containerSecurityContext, type ImageUser } from './security-context.ts';
 
 /** Everything about one new instance of a container that its config is made from. */
 export interface ContainerConfigInput {
@@ -16,6 +16,8 @@ export interface ContainerConfigInput {
   /** Made with `volumeMount` and `fileMount`. */
   readonly mounts: readonly Mount[];
   readonly memoryCapacityBytes: number;
+  /** When `needsImageUser`. */
+  readonly imageUser?: ImageUser | undefined;
 }
 
 /** The container's config (`pkg/kubelet/kuberuntime/kuberuntime_container.go`, generateContainerConfig). Pure. */
@@ -43,7 +45,7 @@ export function generateContainerConfig(input: ContainerConfigInput): ContainerC
     tty: container.tty ?? false,
     linux: {
       resources: containerResources(pod, container, input.memoryCapacityBytes),
-      securityContext: containerSecurityContext(pod, container),
+      securityContext: containerSecurityContext(pod, container, input.imageUser),
     },
   });
 }

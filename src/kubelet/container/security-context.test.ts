@@ -129,4 +129,32 @@ test("the image's user is asked for only when it decides", () => {
   expect(needsImageUser(pod(), container())).toBe(false);
   expect(needsImageUser(pod(), container({ runAsNonRoot: true }))).toBe(true);
   expect(needsImageUser(pod(), container({ runAsNonRoot: true, runAsUser: 1 }))).toBe(false);
+  expect(needsImageUser(pod(), container({ runAsGroup: 5 }))).toBe(true);
+  expect(needsImageUser(pod({ securityContext: { runAsGroup: 5 } }), container())).toBe(true);
+  expect(needsImageUser(pod(), container({ runAsGroup: 5, runAsUser: 1 }))).toBe(false);
+});
+
+// containerd refuses a group without a user.
+test.each<[ImageUser, object]>([
+  [
+    { uid: 101n, username: '' },
+    { runAsUser: { value: 101n }, runAsUsername: '' },
+  ],
+  [nginx, { runAsUser: undefined, runAsUsername: 'nginx' }],
+  [
+    { uid: undefined, username: '' },
+    { runAsUser: { value: 0n }, runAsUsername: '' },
+  ],
+])("a group stands beside the image's user %o", (imageUser, user) => {
+  const context = containerSecurityContext(pod(), container({ runAsGroup: 5 }), imageUser);
+  expect(context).toMatchObject({ ...user, runAsGroup: { value: 5n } });
+});
+
+test.each<[PodSecurityContext | undefined, SecurityContext | undefined, number | undefined]>([
+  [undefined, undefined, undefined],
+  [{ appArmorProfile: { type: 'Unconfined' } }, undefined, Unconfined],
+  [{ appArmorProfile: { type: 'Unconfined' } }, { appArmorProfile: { type: 'RuntimeDefault' } }, RuntimeDefault],
+])('AppArmor of %o and %o', (podContext, own, profileType) => {
+  const p = pod(podContext ? { securityContext: podContext } : {});
+  expect(containerSecurityContext(p, container(own)).apparmor?.profileType).toBe(profileType);
 });

@@ -1,4 +1,4 @@
-import type { Container, Pod, SeccompProfile } from '../../api/generated/types.ts';
+import type { AppArmorProfile, Container, Pod, SeccompProfile } from '../../api/generated/types.ts';
 import {
   type Int64Value,
   LinuxContainerSecurityContext,
@@ -57,15 +57,22 @@ export function sandboxSecurityContext(pod: Pod): LinuxSandboxSecurityContext {
   });
 }
 
-/** A container's, from the pod's settings and its own, which win (`pkg/kubelet/kuberuntime/security_context.go`). */
-export function containerSecurityContext(pod: Pod, container: Container): LinuxContainerSecurityContext {
+/**
+ * A container's, from the pod's settings and its own, which win (`pkg/kubelet/kuberuntime/security_context.go`).
+ * @param imageUser when `needsImageUser`
+ */
+export function containerSecurityContext(
+  pod: Pod,
+  container: Container,
+  imageUser?: ImageUser,
+): LinuxContainerSecurityContext {
   const podContext = pod.spec?.securityContext;
   const own = container.securityContext;
   const unmasked = own?.procMount === 'Unmasked';
   return LinuxContainerSecurityContext.fromPartial({
     namespaceOptions: namespaceOptions(pod),
-    runAsUser: int64(own?.runAsUser ?? podContext?.runAsUser),
-    runAsGroup: int64(own?.runAsGroup ?? podContext?.runAsGroup),
+    ...userOf(effectiveUser(pod, container), imageUser),
+    runAsGroup: int64(effectiveGroup(pod, container)),
     supplementalGroups: supplementalGroups(pod),
     privileged: own?.privileged ?? false,
     readonlyRootfs: own?.readOnlyRootFilesystem ?? false,
@@ -77,6 +84,7 @@ export function containerSecurityContext(pod: Pod, container: Container): LinuxC
     maskedPaths: unmasked ? [] : MASKED_PATHS,
     readonlyPaths: unmasked ? [] : READONLY_PATHS,
     seccomp: seccomp(own?.seccompProfile ?? podContext?.seccompProfile),
+    apparmor: appArmor(own?.appArmorProfile ?? podContext?.appArmorProfile),
     selinuxOptions: selinux(own?.seLinuxOptions ?? podContext?.seLinuxOptions),
   });
 }
@@ -87,9 +95,13 @@ export interface ImageUser {
   readonly username: string;
 }
 
-/** Whether runAsNonRoot holds for the container and its user comes from the image, which is then needed to verify it. */
+/**
+ * Whether the container's user comes from the image and has to be known: to verify runAsNonRoot, or to stand beside a group, which
+ * runtimes do not take alone.
+ */
 export function needsImageUser(pod: Pod, container: Container): boolean {
-  return runAsNonRoot(pod, container) && effectiveUser(pod, container) === undefined;
+  if (effectiveUser(pod, container) !== undefined) return false;
+  return runAsNonRoot(pod, container) || effectiveGroup(pod, container) !== undefined;
 }
 
 /** Why the container must not run under runAsNonRoot, or undefined. @param imageUser when `needsImageUser` */
@@ -116,6 +128,20 @@ function runAsNonRoot(pod: Pod, container: Container): boolean {
 
 function effectiveUser(pod: Pod, container: Container): number | undefined {
   return container.securityContext?.runAsUser ?? pod.spec?.securityContext?.runAsUser;
+}
+
+function effectiveGroup(pod: Pod, container: Container): number | undefined {
+  return container.securityContext?.runAsGroup ?? pod.spec?.securityContext?.runAsGroup;
+}
+
+/** An image that names nobody means root. */
+function userOf(
+  runAsUser: number | undefined,
+  image: ImageUser | undefined,
+): { runAsUser?: Int64Value | undefined; runAsUsername?: string } {
+  if (runAsUser !== undefined || !image) return { runAsUser: int64(runAsUser) };
+  if (image.uid === undefined && image.username !== '') return { runAsUsername: image.username };
+  return { runAsUser: { value: image.uid ?? 0n } };
 }
 
 function allContainers(pod: Pod): Container[] {
@@ -145,6 +171,18 @@ function seccomp(wanted: SeccompProfile | undefined): SecurityProfile {
       return profile(Localhost, `/var/lib/kubelet/seccomp/${wanted.localhostProfile ?? ''}`);
     default:
       return profile(Unconfined);
+  }
+}
+
+/** Unset is the runtime's choice. */
+function appArmor(wanted: AppArmorProfile | undefined): SecurityProfile | undefined {
+  switch (wanted?.type) {
+    case 'RuntimeDefault':
+      return profile(RuntimeDefault);
+    case 'Unconfined':
+      return profile(Unconfined);
+    default:
+      return undefined;
   }
 }
 
