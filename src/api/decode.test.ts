@@ -208,6 +208,21 @@ describe('canonical forms', () => {
     expect(decodeJson(PODS, 'null').object).toEqual({ kind: 'Pod', apiVersion: 'v1', metadata: {} });
   });
 
+  test('a null among the members of a list or a map is the zero of their type', () => {
+    const { spec } = decodeObject<Pod>(PODS, {
+      spec: {
+        containers: [{ args: ['x', null], resources: { limits: { cpu: null } } }],
+        securityContext: { supplementalGroups: [1, null] },
+        nodeSelector: { a: null },
+      },
+    }).object;
+    expect(spec).toEqual({
+      containers: [{ args: ['x', ''], resources: { limits: { cpu: '0' } } }],
+      securityContext: { supplementalGroups: [1, 0] },
+      nodeSelector: { a: '' },
+    });
+  });
+
   test('nulls and empty optional lists and maps mean absence', () => {
     const { object } = decodeObject(PODS, {
       metadata: { name: 'p', labels: {}, annotations: null },

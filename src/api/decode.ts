@@ -350,10 +350,24 @@ function compileField(schema: FieldSchema, stringType: string, required: boolean
   }
 }
 
+/** What a null in a list or a map is decoded into, by the type of the members. */
+function zeroOf(schema: FieldSchema): unknown {
+  switch (schema.ref ? schemaOf(schema.ref).type : schema.type) {
+    case 'string':
+      return '';
+    case 'quantity':
+      return '0';
+    case 'integer':
+      return 0;
+    default:
+      return {};
+  }
+}
+
 function listDecoder(schema: FieldSchema, required: boolean): Decoder {
   const item = compileField(schema.items ?? {}, 'string', false);
   const goType = `[]${goTypeOfField(schema.items ?? {})}`;
-  const zero = schema.items?.type === 'string' ? '' : {};
+  const zero = zeroOf(schema.items ?? {});
   return (value, context) => {
     if (!Array.isArray(value)) throw context.mismatch(kindOfJson(value), goType);
     if (value.length === 0 && !required) return undefined;
@@ -369,7 +383,7 @@ function listDecoder(schema: FieldSchema, required: boolean): Decoder {
 function mapDecoder(schema: FieldSchema, required: boolean): Decoder {
   const item = compileField(schema, 'string', true);
   const goType = `map[string]${goTypeOfField(schema)}`;
-  const zero = schema.type === 'string' ? '' : {};
+  const zero = zeroOf(schema);
   return (value, context) => {
     if (typeof value !== 'object' || value === null || Array.isArray(value))
       throw context.mismatch(kindOfJson(value), goType);

@@ -1,5 +1,7 @@
 import type {
   Container,
+  EndpointSlice,
+  Endpoints,
   Lifecycle,
   Namespace,
   Node,
@@ -24,7 +26,7 @@ import { schemaOf, typeNameOf } from './type-names.ts';
  * among them. Changes `object` and returns it. Doing it twice changes nothing.
  */
 export function applyDefaults<T extends KubeObject>(resource: Resource<T>, object: T): T {
-  if (resource.group === '') conditionalDefaults[resource.kind]?.(object as never);
+  conditionalDefaults[resource.kind]?.(object as never);
   const typeName = typeNameOf(resource);
   if (typeName) schemaDefaultsOf(typeName)?.(object as unknown as Fields);
   return object;
@@ -36,6 +38,8 @@ const conditionalDefaults: Readonly<Record<string, (object: never) => void>> = {
   Secret: defaultSecret,
   Namespace: defaultNamespace,
   Node: defaultNode,
+  Endpoints: defaultEndpoints,
+  EndpointSlice: defaultEndpointSlice,
 };
 
 // ---- defaults of the schema: one closure for each type, made when first needed; types without any have none
@@ -267,6 +271,18 @@ function defaultNamespace(namespace: Namespace): void {
   }
   namespace.status ??= {};
   namespace.status.phase ||= 'Active';
+}
+
+function defaultEndpoints(endpoints: Endpoints): void {
+  for (const subset of endpoints.subsets ?? []) for (const port of subset.ports ?? []) port.protocol ||= 'TCP';
+}
+
+/** Source: pkg/apis/discovery/v1/defaults.go */
+function defaultEndpointSlice(slice: EndpointSlice): void {
+  for (const port of slice.ports ?? []) {
+    port.name ??= '';
+    port.protocol ??= 'TCP';
+  }
 }
 
 function defaultNode(node: Node): void {

@@ -5,7 +5,10 @@ import type { Strategy } from '../resource-definition.ts';
 /** Source: pkg/registry/discovery/endpointslice/strategy.go */
 export const endpointSliceStrategy: Strategy = {
   prepareForCreate(object) {
-    showEmptyLists(object as EndpointSlice);
+    const slice = object as EndpointSlice;
+    // A field of the older version of the API.
+    for (const endpoint of slice.endpoints ?? []) delete endpoint.deprecatedTopology;
+    showEmptyLists(slice);
     object.metadata.generation = 1;
   },
 
