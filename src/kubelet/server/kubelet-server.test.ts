@@ -5,7 +5,8 @@ import { request as httpsRequest, type RequestOptions } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { Duplex } from 'node:stream';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { ContainerState, Pod } from '../../api/generated/types.ts';
 import { CertificateAuthority, type KeyPair } from '../../apiserver/auth/certificates.ts';
 import { CriError } from '../../cri/cri-error.ts';
@@ -214,6 +215,7 @@ describe('streams', () => {
   let seen: { url: string; protocols: string } | undefined;
   /** What the runtime's streaming server answers; 101 makes it echo. */
   let answer: number;
+  let runtimeSocket: Duplex | undefined;
   let url: string;
   beforeAll(async () => {
     streaming = createServer((_request, response) => response.writeHead(answer).end('expired'));
@@ -226,6 +228,7 @@ describe('streams', () => {
       socket.write(
         'HTTP/1.1 101 OK\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: v4.channel.k8s.io\r\n\r\n',
       );
+      runtimeSocket = socket;
       socket.pipe(socket);
     });
     streaming.listen(0, '127.0.0.1');
@@ -279,6 +282,44 @@ describe('streams', () => {
     runtime = { attach: async () => url };
     answer = 404;
     expect(await upgrade('/attach/ns/p/app?stdout=1')).toEqual({ status: 404, body: 'expired' });
+  });
+
+  it('leave a WebSocket open that has yet to read what was sent before the end', async () => {
+    runtime = { exec: async () => url };
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    try {
+      const headers = {
+        connection: 'Upgrade',
+        upgrade: 'websocket',
+        'sec-websocket-version': '13',
+        'sec-websocket-key': 'AAAAAAAAAAAAAAAAAAAAAA==',
+        'sec-websocket-protocol': 'v5.channel.k8s.io',
+      };
+      const path = '/exec/ns/p/app?command=x&stdout=1';
+      const request = httpsRequest({
+        host: '127.0.0.1',
+        port: server.port,
+        ca,
+        path,
+        agent: false,
+        headers,
+        ...client,
+      });
+      request.end();
+      const [, socket, head] = (await once(request, 'upgrade')) as [unknown, Socket, Buffer];
+      let received = head;
+      socket.on('data', (chunk: Buffer) => (received = Buffer.concat([received, chunk])));
+      runtimeSocket!.unpipe().end();
+      // The frame that closes.
+      while (!received.includes(0x88)) await once(socket, 'data');
+      vi.advanceTimersByTime(3600_000);
+      vi.useRealTimers();
+      const ended = once(socket, 'end').then(() => 'ended');
+      expect(await Promise.race([ended, clock.sleep(100)])).toBe(undefined);
+      socket.destroy();
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it('need an upgrade', async () => {

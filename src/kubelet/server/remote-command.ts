@@ -33,11 +33,6 @@ export interface RemoteStreams {
  */
 export function bridgeRemoteCommand(client: WebSocket, dial: SpdyDial, streams: RemoteStreams): void {
   const { socket } = dial;
-  let ended = false;
-  // The library gives a client 30 s from here on: what is still to be read is no part of that.
-  const closeOnceSent = (): void => {
-    if (ended && client.bufferedAmount === 0) client.close(1000);
-  };
   const channelOf = new Map<number, number>();
   const streamOf = new Map<number, number>();
   const spdy = new SpdyConnection(socket, dial.head, {
@@ -45,7 +40,6 @@ export function bridgeRemoteCommand(client: WebSocket, dial: SpdyDial, streams: 
       const channel = channelOf.get(stream);
       if (channel === undefined || client.readyState !== client.OPEN) return;
       client.send(Buffer.concat([Buffer.of(channel), data]), () => {
-        closeOnceSent();
         if (socket.isPaused() && client.bufferedAmount <= HIGH_WATER_BYTES) socket.resume();
       });
       if (client.bufferedAmount > HIGH_WATER_BYTES) socket.pause();
@@ -53,8 +47,7 @@ export function bridgeRemoteCommand(client: WebSocket, dial: SpdyDial, streams: 
     close: () => {
       // A paused client would not hear the answer to the closing handshake.
       client.resume();
-      ended = true;
-      closeOnceSent();
+      client.close(1000);
     },
   });
   const open = (channel: number, streamtype: string): void => {

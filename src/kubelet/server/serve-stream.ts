@@ -24,6 +24,11 @@ const PORT_FORWARD_PROTOCOL = 'portforward.k8s.io';
 /** A WebSocket that carries the bytes of a SPDY connection (kubernetes: KEP 4006). */
 const TUNNEL_SUBPROTOCOL = `SPDY/3.1+${PORT_FORWARD_PROTOCOL}`;
 const MAX_MESSAGE_BYTES = 16 << 20;
+/**
+ * What a client has from our closing on to read what is left for it and to answer; the library's 30 s would cut off one that reads
+ * slowly (`kubectl exec POD -- cat FILE | less`). One that is gone is noticed by its socket.
+ */
+const CLOSE_TIMEOUT_MS = 24 * 3600_000;
 
 /**
  * Carries out exec, attach and port-forward: has the runtime open its streaming server for one connection, and joins it with the
@@ -128,7 +133,14 @@ function acceptWebSocket(
   head: Buffer,
   subprotocol: string,
 ): Promise<WebSocket> {
-  const server = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: MAX_MESSAGE_BYTES });
+  const options = {
+    noServer: true,
+    perMessageDeflate: false,
+    maxPayload: MAX_MESSAGE_BYTES,
+    // Not among the library's types.
+    closeTimeout: CLOSE_TIMEOUT_MS,
+  };
+  const server = new WebSocketServer(options);
   // Chosen by us already, and kept from the library: Kubernetes' name for the tunnel has a `/`, which it does not take.
   delete request.headers['sec-websocket-protocol'];
   server.once('headers', (headers) => headers.push(`Sec-WebSocket-Protocol: ${subprotocol}`));
