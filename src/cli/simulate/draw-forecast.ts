@@ -17,13 +17,20 @@ const LANE_HEIGHT = 24;
 const PROBE_HEIGHT = 15;
 const BAR_HEIGHT = 14;
 const GAP = 10;
-/** Characters of a lane's label. */
+/** Characters of a lane's label, of a pod's name, of the names in the title. */
 const LABEL_LENGTH = 26;
+const POD_LENGTH = 20;
+const TITLE_LENGTH = 90;
+/** Of a character of a label, on average, at most; and between two labels. */
+const CHARACTER_WIDTH = 7;
+const LABEL_GAP = 6;
 const LEGEND_HEIGHT = 34;
 const LEGEND_LINE = 20;
 /** Distances between marks of the axis, in seconds; the first that gives no more than `MAX_TICKS`. */
 const TICKS_S = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14_400];
 const MAX_TICKS = 14;
+
+type Anchor = 'start' | 'middle' | 'end';
 
 /** Light and dark; checks differ in their shape as well as in their colour. */
 const STYLE = `
@@ -95,7 +102,7 @@ class Picture {
       `<title>${escapeXml(`What ${names} will do`)}</title>`,
       `<style>${STYLE}</style>`,
       `<rect class="back" width="${WIDTH}" height="${height}"/>`,
-      text(16, 28, `What ${names} will do`, 'title'),
+      text(16, 28, `What ${shorten(names, TITLE_LENGTH)} will do`, 'title'),
       text(16, 48, 'simulated; seconds since the objects are created', 'dim'),
       ...this.grid(),
       ...this.parts,
@@ -112,9 +119,10 @@ class Picture {
     clients: readonly ClientForecast[],
   ): void {
     this.parts.push(`<rect class="band" x="0" y="${this.y}" width="${WIDTH}" height="${POD_HEIGHT - 6}"/>`);
-    this.parts.push(text(16, this.y + 16, `pod ${pod}`, 'pod'));
+    this.parts.push(text(16, this.y + 16, `pod ${shorten(pod, POD_LENGTH)}`, 'pod'));
+    const label = new LabelLine();
     for (const step of steps.filter((s) => s.kind === 'ready' && s.atMs < this.forecast.forMs)) {
-      this.parts.push(text(this.x(step.atMs), this.y + 16, `Ready ${seconds(step.atMs)}`));
+      this.parts.push(...label.at(this.x(step.atMs), this.y + 16, `Ready ${seconds(step.atMs)}`));
     }
     this.y += POD_HEIGHT;
     for (const container of containers) {
@@ -170,15 +178,16 @@ class Picture {
 
   /** What happens to the node, and where everything is deleted: lines from top to bottom. */
   private moments(): string[] {
+    const label = new LabelLine();
     const line = (className: string, atMs: number, words: string): string[] => [
       `<line class="${className}" x1="${this.x(atMs)}" x2="${this.x(atMs)}" y1="${TOP - 8}" y2="${this.y}"/>`,
-      text(this.x(atMs), TOP - 12, words, 'dim', atMs > this.endMs * 0.9 ? 'end' : 'middle'),
+      ...label.at(this.x(atMs), TOP - 12, words, 'dim', atMs > this.endMs * 0.9 ? 'end' : 'middle'),
     ];
     return [
+      ...line('deletion', this.forecast.forMs, 'deleted'),
       ...this.forecast.steps
         .filter((s) => s.kind === 'agentDied' || s.kind === 'runtimeDied')
         .flatMap((s) => line('event', s.atMs, s.kind === 'agentDied' ? 'kubelette killed' : 'containerd gone')),
-      ...line('deletion', this.forecast.forMs, 'deleted'),
     ];
   }
 
@@ -231,7 +240,21 @@ class Picture {
   }
 }
 
-function text(x: number, y: number, words: string, className = '', anchor = 'start'): string {
+/** Labels at the same height: one that would be written over another is left out. */
+class LabelLine {
+  private readonly taken: { readonly from: number; readonly to: number }[] = [];
+
+  at(x: number, y: number, words: string, className = '', anchor: Anchor = 'start'): string[] {
+    const width = words.length * CHARACTER_WIDTH;
+    const from = x - width * { start: 0, middle: 0.5, end: 1 }[anchor];
+    const to = from + width + LABEL_GAP;
+    if (this.taken.some((t) => from < t.to && t.from < to)) return [];
+    this.taken.push({ from, to });
+    return [text(x, y, words, className, anchor)];
+  }
+}
+
+function text(x: number, y: number, words: string, className = '', anchor: Anchor = 'start'): string {
   const name = className === '' ? '' : ` class="${className}"`;
   const where = anchor === 'start' ? '' : ` text-anchor="${anchor}"`;
   return `<text x="${round(x)}" y="${y}"${name}${where}>${escapeXml(words)}</text>`;

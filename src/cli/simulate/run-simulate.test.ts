@@ -114,6 +114,23 @@ test('a picture on standard output: every name is escaped, every check drawn', a
   expect(picture.match(/class="bad" d="([^"]+)"/)![1]!.match(/M/g)).toHaveLength(3);
 });
 
+test('a picture of a crowd: labels that would be written over others are left out, long names are cut', async () => {
+  const long = 'a-name-that-is-longer-than-the-space-that-there-is';
+  const name = file(
+    'crowd.yaml',
+    `apiVersion: v1\nkind: Pod\nmetadata: { name: ${long} }\nspec: { containers: [{ name: c, image: i }] }`,
+  );
+  const crash = file('crash.yaml', 'containers: { c: { runsFor: 1s, exitCode: 1 } }');
+  const kills = ['1m', '1m5s', '10m', '20m'].flatMap((at) => ['--kill-agent', at]);
+  const picture = await simulate(name, '--scenario', crash, '--for', '20m', ...kills, '-o', 'svg');
+  const xs = [...picture.matchAll(/<text x="([\d.]+)" y="\d+">Ready/g)].map((m) => Number(m[1]));
+  expect(xs.length).toBeGreaterThan(3);
+  for (const [i, x] of xs.slice(1).entries()) expect(x - xs[i]!).toBeGreaterThan(70);
+  expect(picture.match(/>kubelette killed</g)).toHaveLength(2);
+  expect(picture.match(/class="event"/g)).toHaveLength(4);
+  expect(picture).toMatch(/>pod a-name-that-is-long.*…</);
+});
+
 test('standard input, a namespace, a generated name', async () => {
   context.stdin.end(
     'apiVersion: v1\nkind: Pod\nmetadata: { generateName: job- }\nspec: { containers: [{ name: c, image: i }] }',

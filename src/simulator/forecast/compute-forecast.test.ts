@@ -173,6 +173,22 @@ describe('a forecast', () => {
     expect(never).toBeLessThan(5500);
   });
 
+  it('a deletion with a grace period of its own, and one of a pod in which nothing runs', async () => {
+    const manifest = pod('p', 'containers: [{ name: app, image: web }]');
+    const own = await run(manifest, {}, 'events: [{ at: 20s, delete: p, grace: 5s }]');
+    expect(own.pods).toMatchObject([{ deletion: { askedAtMs: 20_000, atMostMs: 5000 } }]);
+    const done = pod('p', 'restartPolicy: Never\n  containers: [{ name: app, image: web }]');
+    const none = await run(done, {}, 'containers: { app: { runsFor: 3s } }');
+    expect(none.pods).toMatchObject([{ phase: 'Succeeded', deletion: { atMostMs: 0 } }]);
+  });
+
+  it('says of an exit that nobody is there for it', async () => {
+    const scenario = 'events: [{ at: 100ms, exit: app }, { at: 20s, exit: app }]';
+    const forecast = await run(pod('p', 'containers: [{ name: app, image: web }]'), {}, scenario);
+    expect(forecast.notes).toEqual(['p/app: does not exit at 0.1 s, since it does not run then']);
+    expect(at(forecast, 'exited').filter((ms) => ms < forecast.forMs)).toEqual([20_000]);
+  });
+
   it('an image that cannot be pulled at first', async () => {
     const forecast = await run(
       pod('p', 'containers: [{ name: app, image: "web:1" }]'),

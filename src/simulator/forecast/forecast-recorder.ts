@@ -25,6 +25,8 @@ interface PodTrack {
   readonly ready: OpenInterval;
   readyAtMs: number | undefined;
   askedAtMs: number | undefined;
+  /** How long the deletion lets run what runs then. */
+  graceMs: number;
   goneAtMs: number | undefined;
   /** As it was before it was deleted. */
   last: Pod;
@@ -74,6 +76,9 @@ export class ForecastRecorder {
         const track = this.pods.get(fact.podUID);
         if (!track || track.askedAtMs !== undefined) return;
         track.askedAtMs = atMs;
+        if ([...track.containers.values()].some((c) => c.alive.isOn)) {
+          track.graceMs = (fact.graceSeconds ?? effectiveGracePeriod(track.pod)) * 1000;
+        }
         this.step({ atMs, kind: 'deletion', text: 'kubectl delete', ...podOf(track) });
         return;
       }
@@ -110,7 +115,7 @@ export class ForecastRecorder {
               deletion: {
                 askedAtMs,
                 ...(goneAtMs === undefined ? {} : { goneAtMs }),
-                atMostMs: effectiveGracePeriod(track.last) * 1000,
+                atMostMs: track.graceMs,
               },
             }),
       };
@@ -153,16 +158,23 @@ export class ForecastRecorder {
 
   /** What was assumed of a moment at which there was nobody whom it could befall. */
   notes(): string[] {
+    const exits = (this.scenario.actions ?? []).filter((a) => a.do === 'exit');
     return [...this.pods.values()].flatMap((track) =>
       [...track.containers.values()].flatMap((c) => {
         const windows = scriptOf(this.scenario, c.pod, c.name, 0).health ?? [];
-        return windows
+        const lost = exits
+          .map((a) => ({ ...a, atMs: a.atMs - this.originMs }))
+          // It runs until then, and then no more.
+          .filter((a) => a.pod === c.pod && a.container === c.name && !covers(c.alive.until(this.forMs), a.atMs - 1))
+          .map((a) => `${c.pod}/${c.name}: does not exit at ${a.atMs / 1000} s, since it does not run then`);
+        const unfelt = windows
           .filter((w) => w.inRun && !covers(c.alive.until(this.forMs), w.fromMs - this.originMs))
           .map((w) => {
             const at = `${(w.fromMs - this.originMs) / 1000} s`;
             const what = w.probe ? `the ${w.probe} probe does` : 'probes do';
             return `${c.pod}/${c.name}: ${what} not fail at ${at}, since the container does not run then`;
           });
+        return [...unfelt, ...lost];
       }),
     );
   }
@@ -396,6 +408,7 @@ export class ForecastRecorder {
       ready: new OpenInterval(),
       readyAtMs: undefined,
       askedAtMs: undefined,
+      graceMs: 0,
       goneAtMs: undefined,
     };
     const podName = pod.metadata.name ?? '';

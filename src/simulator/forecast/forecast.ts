@@ -35,7 +35,7 @@ export interface PodForecast {
   readonly deletion?: {
     readonly askedAtMs: number;
     readonly goneAtMs?: number;
-    /** How long it takes when its processes ignore SIGTERM: its grace period. */
+    /** How long it takes when its processes ignore SIGTERM: its grace period, 0 when none runs. */
     readonly atMostMs: number;
   };
 }
