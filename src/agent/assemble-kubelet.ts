@@ -2,6 +2,7 @@ import type { Pod } from '../api/generated/types.ts';
 import type { ApiServer } from '../apiserver/api-server.ts';
 import type { RuntimeConnection } from '../cri/cri-client.ts';
 import { PodConfigFactory } from '../kubelet/container/container-config-factory.ts';
+import { HostPodCgroups } from '../kubelet/container/host-pod-cgroups.ts';
 import { apiLinkedServices } from '../kubelet/container/service-env.ts';
 import { ApiEventRecorder } from '../kubelet/events/event-recorder.ts';
 import { RuntimeContainerGC } from '../kubelet/gc/container-gc.ts';
@@ -135,6 +136,7 @@ export async function assembleKubelet(given: KubeletAssembly): Promise<{
       services: apiLinkedServices(client),
       recorder,
     }),
+    cgroups: new HostPodCgroups({ parent: layout.cgroupParent, pods: () => kubelet.activePods(), logger }),
     hostPorts,
     gc: new RuntimeContainerGC({ runtime, settings, clock }),
     recorder,

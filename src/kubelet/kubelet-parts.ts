@@ -13,6 +13,7 @@ import type {
   HostPortManager,
   ImageManager,
   NodeSettings,
+  PodCgroups,
   ProbeManager,
   VolumeManager,
 } from './ports.ts';
@@ -27,6 +28,7 @@ export interface KubeletParts {
   readonly hooks: HookRunner;
   readonly volumes: VolumeManager;
   readonly configs: ContainerConfigFactory;
+  readonly cgroups: PodCgroups;
   readonly hostPorts: HostPortManager;
   readonly gc: ContainerGC;
   readonly recorder: EventRecorder;

@@ -25,6 +25,7 @@ import type {
   HostPortManager,
   ImageManager,
   NodeSettings,
+  PodCgroups,
   PodLookup,
   ProbeManager,
   VolumeManager,
@@ -43,6 +44,7 @@ export interface KubeletOptions {
   readonly hooks: HookRunner;
   readonly volumes: VolumeManager;
   readonly configs: ContainerConfigFactory;
+  readonly cgroups: PodCgroups;
   readonly hostPorts: HostPortManager;
   readonly gc: ContainerGC;
   readonly recorder: EventRecorder;
@@ -281,7 +283,7 @@ export class Kubelet implements PodLookup {
   }
 
   /** The pods that have a claim to what the node has. */
-  private activePods(): Pod[] {
+  activePods(): Pod[] {
     const alive = [...this.workers.values()].filter((worker) => !worker.gone && worker.stage !== 'terminated');
     return alive.map((worker) => worker.current).filter((pod) => !isEnded(pod.status?.phase));
   }
@@ -300,6 +302,7 @@ export class Kubelet implements PodLookup {
     if (!worker?.gone || !worker.done) return;
     this.workers.delete(podUID);
     this.options.traces.forget(podUID);
+    this.options.cgroups.balance();
     // It may be ours after all: a power cut took back that it had been given to us, and it was given to us again meanwhile.
     const { name = '', namespace } = worker.current.metadata;
     const pod = this.informer.get(name, namespace);

@@ -146,6 +146,14 @@ export interface ContainerConfigFactory {
   environment(input: EnvironmentInput): Promise<ReadonlyMap<string, string> | undefined>;
 }
 
+/** What pods have of the node's CPU and memory against each other. Never throws. */
+export interface PodCgroups {
+  /** For a pod whose sandbox was just made. */
+  set(pod: Pod): void;
+  /** For what is left when a pod has gone. */
+  balance(): void;
+}
+
 /** Runs lifecycle hooks. */
 export interface HookRunner {
   /** Rejects with the message that the event FailedPostStartHook / FailedPreStopHook shows. Aborting stops waiting. */

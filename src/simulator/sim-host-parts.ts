@@ -10,6 +10,7 @@ import type {
   ContainerGC,
   HostPortManager,
   NodeSettings,
+  PodCgroups,
   VolumeManager,
 } from '../kubelet/ports.ts';
 import { ApiConfigObjects } from '../kubelet/volumes/config-objects.ts';
@@ -22,6 +23,7 @@ export interface SimHostParts {
   readonly volumes: VolumeManager;
   readonly configs: ContainerConfigFactory;
   readonly gc: ContainerGC;
+  readonly cgroups: PodCgroups;
   readonly hostPorts: HostPortManager;
 }
 
@@ -107,6 +109,8 @@ export function simHostParts(options: {
         for (const uid of host.logs) if (!podUIDs.has(uid)) host.logs.delete(uid);
       },
     },
+    // What a pod has of the CPU is nothing that virtual time shows.
+    cgroups: { set() {}, balance() {} },
     hostPorts: {
       async set(pod: Pod) {
         await moment();

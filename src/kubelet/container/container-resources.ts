@@ -2,10 +2,11 @@ import type { Container, Pod } from '../../api/generated/types.ts';
 import { quantityMillis, quantityValue } from '../../api/quantity.ts';
 import { LinuxContainerResources } from '../../cri/generated/cri.ts';
 
-const MIN_SHARES = 2;
+export const MIN_SHARES = 2;
 const MAX_SHARES = 262_144;
 const SHARES_PER_CPU = 1024;
-const QUOTA_PERIOD_US = 100_000;
+/** Microseconds. */
+export const QUOTA_PERIOD_US = 100_000;
 /** The kernel refuses a smaller quota. */
 const MIN_QUOTA_US = 1000;
 
@@ -32,12 +33,13 @@ export function containerResources(
   });
 }
 
-function cpuShares(millis: number): number {
+/** A CPU request as the weight that cgroup v1 knows. */
+export function cpuShares(millis: number): number {
   return Math.min(MAX_SHARES, Math.max(MIN_SHARES, Math.floor((millis * SHARES_PER_CPU) / 1000)));
 }
 
 /** Microseconds a period; 0 is no limit. */
-function cpuQuota(millis: number): number {
+export function cpuQuota(millis: number): number {
   return millis === 0 ? 0 : Math.max(MIN_QUOTA_US, Math.floor((millis * QUOTA_PERIOD_US) / 1000));
 }
 

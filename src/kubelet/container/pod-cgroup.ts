@@ -2,7 +2,8 @@ import { readdir, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../../lib/errors.ts';
 
-const QOS_DIRS = ['', 'burstable', 'besteffort'];
+const BURSTABLE = 'burstable';
+const BEST_EFFORT = 'besteffort';
 
 /**
  * The cgroup under which the runtime puts all of a pod, as upstream's cgroupfs driver names it. runc makes it, in every
@@ -10,8 +11,13 @@ const QOS_DIRS = ['', 'burstable', 'besteffort'];
  * @param parent the instance's, such as `/kubelette/ID`
  */
 export function podCgroup(parent: string, podUID: string, qosClass: string | undefined): string {
-  const qos = qosClass === 'Guaranteed' ? '' : qosClass === 'Burstable' ? 'burstable' : 'besteffort';
+  const qos = qosClass === 'Guaranteed' ? '' : qosClass === 'Burstable' ? BURSTABLE : BEST_EFFORT;
   return join(parent, qos, `pod${podUID}`);
+}
+
+/** Above the pods' of each class but Guaranteed, which are right below the parent. */
+export function qosCgroups(parent: string): { readonly burstable: string; readonly bestEffort: string } {
+  return { burstable: join(parent, BURSTABLE), bestEffort: join(parent, BEST_EFFORT) };
 }
 
 /**
@@ -23,7 +29,7 @@ export function podCgroup(parent: string, podUID: string, qosClass: string | und
 export async function removePodCgroups(parent: string, podUID: string, root = '/sys/fs/cgroup'): Promise<boolean> {
   let gone = true;
   for (const hierarchy of [root, ...(await subdirectories(root))]) {
-    for (const qos of QOS_DIRS) {
+    for (const qos of ['', BURSTABLE, BEST_EFFORT]) {
       if (!(await removeCgroup(join(hierarchy, parent, qos, `pod${podUID}`)))) gone = false;
     }
   }

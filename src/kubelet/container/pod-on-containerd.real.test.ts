@@ -20,6 +20,7 @@ import { HostMounter } from '../volumes/mounter.ts';
 import { terminationMessageFile } from '../volumes/pod-dirs.ts';
 import { HostVolumeManager } from '../volumes/volume-manager.ts';
 import { PodConfigFactory } from './container-config-factory.ts';
+import { HostPodCgroups } from './host-pod-cgroups.ts';
 import { podCgroup } from './pod-cgroup.ts';
 import { readTerminationMessage } from './read-termination-message.ts';
 
@@ -99,6 +100,8 @@ describe('a pod on containerd', () => {
     readonly message: string;
     readonly exitCode: number;
     readonly ip: string;
+    /** Of the pod's cgroup: `cpu.weight`, or `cpu.shares` with cgroup v1. */
+    readonly share: string;
   }
 
   function newPod(script: string, container: Partial<Container> = {}, spec: Partial<PodSpec> = {}): Pod {
@@ -135,6 +138,11 @@ describe('a pod on containerd', () => {
     const sandboxConfig = await configs.sandboxConfig(pod, 0);
     const sandbox = await runtime.runPodSandbox(sandboxConfig, '');
     try {
+      new HostPodCgroups({ parent: settings.cgroupParent, pods: () => [pod], logger: silentLogger }).set(pod);
+      const cgroup = join('/sys/fs/cgroup', podCgroup(settings.cgroupParent, uid, pod.status!.qosClass));
+      const share = existsSync(cgroup)
+        ? readFileSync(join(cgroup, 'cpu.weight'), 'utf8')
+        : readFileSync(join(cgroup.replace('/sys/fs/cgroup', '/sys/fs/cgroup/cpu'), 'cpu.shares'), 'utf8');
       const ip = (await runtime.podSandboxStatus(sandbox)).network?.ip ?? '';
       const image = await images.ensureImage(pod, container, sandboxConfig, signal);
       if (!image.ok) throw new Error(image.message);
@@ -173,12 +181,18 @@ describe('a pod on containerd', () => {
         }),
         exitCode: status.exitCode,
         ip,
+        share: share.trim(),
       };
     } finally {
       await runtime.stopPodSandbox(sandbox);
       await runtime.removePodSandbox(sandbox);
     }
   }
+
+  test('has its share of the CPU against other pods', async () => {
+    const ran = await run(newPod('true', { resources: { requests: { cpu: '250m' } } }));
+    expect(['10', '256']).toContain(ran.share);
+  });
 
   test('sees its name, its DNS and its hosts file', async () => {
     const ran = await run(

@@ -552,13 +552,14 @@ export class PodWorker {
   private async createSandbox(attempt: number, open: (sandbox: OpenSandbox) => void): Promise<void> {
     const { pod } = this;
     const ready = Promise.withResolvers<SandboxRuntimeStatus | undefined>();
-    const { clock, configs, runtime, pleg, traces } = this.parts;
+    const { clock, configs, cgroups, runtime, pleg, traces } = this.parts;
     // All that there were are stopped.
     this.equipped.clear();
     this.unfit.clear();
     try {
       const config = await this.sandboxConfig(attempt);
       const id = await runtime.runPodSandbox(config, '');
+      cgroups.set(pod);
       // Few containers need to know its address to be created: they come first.
       open(opened(id, attempt, undefined, ready.promise));
       await clock.turn();

@@ -34,6 +34,7 @@ describe('a pod', () => {
     await t.apply(PLAIN);
     expect(t.row()).toBe('1/1 Running 0');
     expect(t.calls()).toEqual(['runPodSandbox p', 'createContainer app', 'startContainer app']);
+    expect(t.cgroupsSet).toEqual(['p']);
     const writes = t.client.writes.length;
     await t.advance(60_000);
     // Only the node's lease; no status again and again, no call that changes anything.

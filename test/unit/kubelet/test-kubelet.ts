@@ -205,6 +205,7 @@ export class TestKubelet {
   readonly probes = new ScriptedProbes();
   readonly volumes = new FakeVolumes();
   readonly hostPorts = new FakeHostPorts();
+  readonly cgroupsSet: string[] = [];
   readonly hooksRan: string[] = [];
   readonly unrouted: string[] = [];
   readonly messages = new Map<string, string>();
@@ -254,6 +255,10 @@ export class TestKubelet {
       hooks: fakeHooks(clock, this.hooksRan),
       volumes,
       configs: plainConfigs(this.serviceEnv),
+      cgroups: {
+        set: (pod) => this.cgroupsSet.push(pod.metadata.name ?? ''),
+        balance() {},
+      },
       hostPorts: this.hostPorts,
       gc: { async collect() {}, async removePod() {}, async retain() {} },
       recorder,
