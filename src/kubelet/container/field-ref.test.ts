@@ -14,7 +14,7 @@ const pod: Pod = {
     namespace: 'ns',
     uid: 'u',
     labels: { b: '2', a: 'x "y"' },
-    annotations: { 'example.com/a': 'line\nline' },
+    annotations: { 'example.com/a': 'line\nline', 'example.com/b': '\x07' },
   },
   spec: { containers: [sized, bare], initContainers: [{ name: 'init' }], nodeName: 'n', serviceAccountName: 'sa' },
 };
@@ -29,7 +29,7 @@ test.each([
   ["metadata.labels['constructor']", ''],
   ["metadata.annotations['example.com/a']", 'line\nline'],
   ['metadata.labels', 'a="x \\"y\\""\nb="2"'],
-  ['metadata.annotations', 'example.com/a="line\\nline"'],
+  ['metadata.annotations', 'example.com/a="line\\nline"\nexample.com/b="\\a"'],
   ['spec.nodeName', 'n'],
   ['spec.serviceAccountName', 'sa'],
   ['status.hostIP', '192.0.2.1'],

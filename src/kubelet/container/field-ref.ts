@@ -1,4 +1,5 @@
 import type { Container, Pod } from '../../api/generated/types.ts';
+import { goQuote } from '../../api/go-text.ts';
 import { ownValue } from '../../api/own-value.ts';
 
 /** What fields of the pod's status hold by the time a container is made. */
@@ -52,6 +53,6 @@ export function readsPodIPs({ env = [] }: Container): boolean {
 function formatMap(map: Record<string, string> | undefined): string {
   return Object.entries(map ?? {})
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([key, value]) => `${key}=${JSON.stringify(value)}`)
+    .map(([key, value]) => `${key}=${goQuote(value)}`)
     .join('\n');
 }
