@@ -2,6 +2,7 @@ import { chmodSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs
 import { dirname } from 'node:path';
 import type { EmptyDirVolumeSource, Pod } from '../../api/generated/types.ts';
 import { quantityValue } from '../../api/quantity.ts';
+import { podCgroupResources } from '../container/pod-cgroup-resources.ts';
 import { applyFsGroup } from './fs-group.ts';
 import type { Mounter } from './mounter.ts';
 
@@ -36,17 +37,9 @@ export async function setUpEmptyDir(
   writeFileSync(marker, '');
 }
 
-/** The smallest of the volume's own limit, the sum of the containers' memory limits (if all have one), and the node's memory. */
-export function memoryLimit(pod: Pod, source: EmptyDirVolumeSource, memoryBytes: number): number {
-  let limit = memoryBytes;
-  const containers = pod.spec?.containers ?? [];
-  const limits = containers.map((c) => c.resources?.limits?.memory);
-  if (limits.length > 0 && limits.every((l) => l !== undefined)) {
-    limit = Math.min(
-      limit,
-      limits.map((l) => quantityValue(String(l))).reduce((a, b) => a + b),
-    );
-  }
-  const own = source.sizeLimit === undefined ? 0 : quantityValue(String(source.sizeLimit));
-  return own > 0 ? Math.min(limit, own) : limit;
+/** The smallest of the volume's own limit, the pod's memory limit, if it has one, and the node's memory. */
+export function memoryLimit(pod: Pod, { sizeLimit }: EmptyDirVolumeSource, memoryBytes: number): number {
+  const own = sizeLimit === undefined ? 0 : quantityValue(String(sizeLimit));
+  const limits = [podCgroupResources(pod).memoryLimit ?? 0, own];
+  return Math.min(memoryBytes, ...limits.filter((limit) => limit > 0));
 }

@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 export interface Mounter {
   /** Paths of all mount points at or below `dir`, deepest first. `dir` must have no link in it. */
   below(dir: string): Promise<string[]>;
-  /** @param options such as `size=1048576` */
+  /** What it holds is not swapped out, where the kernel can do that. @param options such as `size=1048576` */
   tmpfs(dir: string, options: readonly string[]): Promise<void>;
   /** Shows `source`, which may be a `/proc/PID/fd/N`, at `target`, without resolving either by name. */
   bind(source: string, target: string): Promise<void>;
@@ -17,12 +17,25 @@ const run = promisify(execFile);
 
 /** Mounts with util-linux's `mount` and `umount`, which every Linux has. */
 export class HostMounter implements Mounter {
+  /** Linux 6.4 and later know it. */
+  private knowsNoswap = true;
+
   async below(dir: string): Promise<string[]> {
     return mountPoints(await readFile('/proc/self/mountinfo', 'utf8'), dir);
   }
 
   async tmpfs(dir: string, options: readonly string[]): Promise<void> {
-    await call('mount', ['-t', 'tmpfs', '-o', ['nosuid', 'nodev', ...options].join(','), 'tmpfs', dir]);
+    const mount = (all: readonly string[]): Promise<void> =>
+      call('mount', ['-t', 'tmpfs', '-o', all.join(','), 'tmpfs', dir]);
+    if (this.knowsNoswap) {
+      try {
+        return await mount([...options, 'noswap']);
+      } catch {
+        // It may be that, or anything.
+      }
+    }
+    await mount(options);
+    this.knowsNoswap = false;
   }
 
   async bind(source: string, target: string): Promise<void> {

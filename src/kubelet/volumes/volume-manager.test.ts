@@ -140,6 +140,7 @@ describe('emptyDir', () => {
     [undefined, ['300', '400'], 700],
     ['600', ['300', '400'], 600],
     [undefined, ['300', undefined], 1000],
+    ['0', ['300', '400'], 700],
   ])('limit %s with containers %o holds %i bytes', (sizeLimit, limits, bytes) => {
     const containers = limits.map((memory, i) => ({
       name: `${i}`,
@@ -147,6 +148,19 @@ describe('emptyDir', () => {
     }));
     const source = { medium: 'Memory', ...(sizeLimit ? { sizeLimit } : {}) };
     expect(memoryLimit({ metadata: {}, spec: { containers } }, source, 1000)).toBe(bytes);
+  });
+
+  test.each([
+    ['700', 700],
+    ['100', 300],
+    [undefined, 1000],
+  ])('the pod may use as much as an init container with limit %s', (memory, bytes) => {
+    const sized = (limit: string | undefined): Container => ({
+      name: 'c',
+      ...(limit ? { resources: { limits: { memory: limit } } } : {}),
+    });
+    const spec = { initContainers: [sized(memory)], containers: [sized('300')] };
+    expect(memoryLimit({ metadata: {}, spec }, { medium: 'Memory' }, 1000)).toBe(bytes);
   });
 });
 

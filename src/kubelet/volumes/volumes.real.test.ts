@@ -12,7 +12,7 @@ import {
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Pod } from '../../api/generated/types.ts';
@@ -162,4 +162,17 @@ test('volumes of a pod, from set-up to nothing left', async () => {
   await manager.tearDown('u1');
   expect(await mounter.below(podsDir)).toEqual([]);
   expect(await manager.listPodUIDs()).toEqual([]);
+});
+
+test('a tmpfs has no options but those asked for, and stays in memory', async () => {
+  const volume = join(dir, 'memory');
+  mkdirSync(volume);
+  await mounter.tmpfs(volume, ['mode=1777', 'size=1048576']);
+  const line = readFileSync('/proc/self/mountinfo', 'utf8')
+    .split('\n')
+    .find((l) => l.includes(`${volume.replace(' ', '\\040')} `))!;
+  expect(line).toContain(' rw,relatime ');
+  expect(line).toContain('size=1024k');
+  const [major = 0, minor = 0] = release().split('.').map(Number);
+  expect(line.includes('noswap')).toBe(major > 6 || (major === 6 && minor >= 4));
 });
