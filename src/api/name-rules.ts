@@ -9,6 +9,8 @@ function mustBe(message: string, pattern: string, ...examples: string[]): string
 }
 
 const tooLong = (max: number): string => `must be no more than ${max} characters`;
+/** Labels and qualified names are counted in bytes: apimachinery `pkg/api/validate/content`. */
+const tooManyBytes = (max: number): string => `must be no more than ${max} bytes`;
 
 /** A rule of one pattern and a length, with its message built once. */
 function rule(max: number, pattern: string, message: string, ...examples: string[]): (value: string) => string[] {
@@ -112,7 +114,7 @@ export function isQualifiedName(value: string): string[] {
   if (slash >= 0) {
     if (value.indexOf('/', slash + 1) >= 0) {
       return [
-        `a qualified name ${mustBe(
+        `a valid label key ${mustBe(
           "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character",
           '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]',
           'MyName',
@@ -127,7 +129,7 @@ export function isQualifiedName(value: string): string[] {
     else errors.push(...isDNS1123Subdomain(prefix).map((message) => `prefix part ${message}`));
   }
   if (name === '') errors.push('name part must be non-empty');
-  else if (name.length > 63) errors.push(`name part ${tooLong(63)}`);
+  else if (name.length > 63) errors.push(`name part ${tooManyBytes(63)}`);
   if (!NAME_PART.test(name)) errors.push(`name part ${NAME_PART_WRONG}`);
   return errors;
 }
@@ -135,7 +137,7 @@ export function isQualifiedName(value: string): string[] {
 /** Values of labels. */
 export function isLabelValue(value: string): string[] {
   const errors: string[] = [];
-  if (value.length > 63) errors.push(tooLong(63));
+  if (value.length > 63) errors.push(tooManyBytes(63));
   if (value !== '' && !NAME_PART.test(value)) {
     errors.push(
       mustBe(

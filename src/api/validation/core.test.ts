@@ -80,7 +80,7 @@ describe('on creation', () => {
       NODES,
       { spec: { taints: [{ key: 'a', effect: 'Never' }] } },
       [
-        'spec.taints[0].effect: Unsupported value: "Never": supported values: "NoSchedule", "PreferNoSchedule", "NoExecute"',
+        'metadata.taints[0].effect: Unsupported value: "Never": supported values: "NoSchedule", "PreferNoSchedule", "NoExecute"',
       ],
     ],
     [NODES, { metadata: { namespace: 'n' } }, ['metadata.namespace: Forbidden: not allowed on this type']],
@@ -201,7 +201,10 @@ describe('on creation', () => {
           ],
         },
       },
-      ['spec.ports[1].name: Duplicate value: "a"', 'spec.ports[1]: Duplicate value: {"protocol":"TCP","port":1}'],
+      [
+        'spec.ports[1].name: Duplicate value: "a"',
+        'spec.ports[1]: Duplicate value: {"Name":"","Protocol":"TCP","AppProtocol":null,"Port":1,"TargetPort":0,"NodePort":0}',
+      ],
     ],
     [
       SERVICES,
@@ -246,6 +249,29 @@ describe('on creation', () => {
         },
       },
       [],
+    ],
+    [
+      SECRETS,
+      { type: 'kubernetes.io/ssh-auth', data: { 'ssh-privatekey': '' } },
+      ['data[ssh-privatekey]: Required value'],
+    ],
+    [
+      NODES,
+      {
+        metadata: { labels: { ['a'.repeat(64)]: 'b'.repeat(64), 'a/b/c': '' } },
+        spec: {
+          taints: [
+            { key: 'k', effect: 'NoExecute' },
+            { key: 'k', effect: 'NoExecute', value: 'v' },
+          ],
+        },
+      },
+      [
+        `metadata.labels: Invalid value: "${'a'.repeat(64)}": name part must be no more than 63 bytes`,
+        `metadata.labels: Invalid value: "${'b'.repeat(64)}": must be no more than 63 bytes`,
+        expect.stringMatching(/^metadata.labels: Invalid value: "a\/b\/c": a valid label key must consist of /),
+        'metadata.taints[1]: Duplicate value: {"Key":"k","Value":"v","Effect":"NoExecute","TimeAdded":null}: taints must be unique by key and effect pair',
+      ],
     ],
     [
       SERVICES,

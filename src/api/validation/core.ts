@@ -117,7 +117,7 @@ export function validateSecret(secret: Secret, errors: FieldError[]): void {
   }
   for (const key of ownValue(SECRET_KEYS, type) ?? []) {
     const base64 = data[key];
-    if (base64 === undefined) errors.push(required(`data[${key}]`));
+    if (base64 === undefined || (base64 === '' && key === 'ssh-privatekey')) errors.push(required(`data[${key}]`));
     else if (key.startsWith('.docker')) {
       const problem = jsonProblem(Buffer.from(base64, 'base64').toString());
       if (problem) errors.push(invalid(`data[${key}]`, '<secret contents redacted>', problem));
@@ -166,7 +166,8 @@ export function validateNode(node: Node, errors: FieldError[]): void {
   validateObjectMeta(node.metadata, false, nameIsSubdomain, 'metadata', errors);
   const seen = new Set<string>();
   for (const [i, taint] of (node.spec?.taints ?? []).entries()) {
-    const at = `spec.taints[${i}]`;
+    // Upstream looks for them in the metadata.
+    const at = `metadata.taints[${i}]`;
     pushInvalid(errors, `${at}.key`, taint.key, isQualifiedName(taint.key));
     const messages = isLabelValue(taint.value ?? '');
     if (messages.length > 0) errors.push(invalid(`${at}.value`, taint.value, messages.join(';')));
@@ -174,7 +175,9 @@ export function validateNode(node: Node, errors: FieldError[]): void {
     else validateTaintEffect(taint.effect, `${at}.effect`, errors);
     const id = `${taint.key}/${taint.effect}`;
     if (seen.has(id)) {
-      errors.push({ ...duplicate(at, taint), detail: 'taints must be unique by key and effect pair' });
+      const { key, value = '', effect, timeAdded = null } = taint;
+      const shown = { Key: key, Value: value, Effect: effect, TimeAdded: timeAdded };
+      errors.push({ ...duplicate(at, shown), detail: 'taints must be unique by key and effect pair' });
     }
     seen.add(id);
   }

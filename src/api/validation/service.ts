@@ -147,7 +147,11 @@ function validateUniquePorts(ports: readonly ServicePort[], errors: FieldError[]
   const taken = new Set<string>();
   for (const [i, { port, protocol }] of ports.entries()) {
     const id = `${protocol}/${port}`;
-    if (taken.has(id)) errors.push(duplicate(`spec.ports[${i}]`, { protocol, port }));
+    if (taken.has(id)) {
+      // As Go writes a port of which only these two are set.
+      const shown = { Name: '', Protocol: protocol, AppProtocol: null, Port: port, TargetPort: 0, NodePort: 0 };
+      errors.push(duplicate(`spec.ports[${i}]`, shown));
+    }
     taken.add(id);
   }
 }

@@ -90,7 +90,26 @@ test.each([
   ],
   [
     { clusterIPs: ['10.96.0.9'] },
-    ['spec.clusterIPs: Invalid value: ["10.96.0.9"]: first value must match `clusterIP`'],
+    ['spec.clusterIPs: Invalid value: ["10.96.0.9"]: must be empty when `clusterIP` is not specified'],
+  ],
+  [
+    { clusterIP: '10.96.0.9', clusterIPs: ['x'], ipFamilyPolicy: 'Bogus' },
+    [
+      'spec.clusterIPs: Invalid value: ["x"]: first value must match `clusterIP`',
+      'spec.ipFamilyPolicy: Unsupported value: "Bogus": supported values: "PreferDualStack", "RequireDualStack", "SingleStack"',
+      'spec.clusterIPs[0]: Invalid value: "x": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)',
+    ],
+  ],
+  [
+    { clusterIP: '10.96.0.9', clusterIPs: ['10.96.0.9', '10.96.0.8'] },
+    ['spec.clusterIPs: Invalid value: ["10.96.0.9","10.96.0.8"]: may specify no more than one IP for each IP family'],
+  ],
+  [
+    { clusterIP: 'None', clusterIPs: ['None', '10.96.0.8', '10.96.0.9'] },
+    [
+      `spec.clusterIPs: Invalid value: ["None","10.96.0.8","10.96.0.9"]: 'None' must be the first and only value`,
+      'spec.clusterIPs: Invalid value: ["None","10.96.0.8","10.96.0.9"]: may only hold up to 2 values',
+    ],
   ],
   [{ ipFamilyPolicy: 'PreferDualStack' }, []],
 ] as [ServiceSpec, string[]][])('families: %j', (spec, errors) => {
@@ -170,4 +189,8 @@ test('a load balancer has node ports unless it wants none, and one for health ch
   expect(local.spec!.healthCheckNodePort).not.toBe(portsOf(local)[0]);
   const clash = cluster({ type: 'NodePort', ports: [{ port: 80, nodePort: local.spec!.healthCheckNodePort! }] });
   expect(allocate(clash, [local])).toHaveLength(1);
+  // What is no port is for validation to refuse.
+  const high = cluster({ type: 'LoadBalancer', externalTrafficPolicy: 'Local', ports: ports() });
+  high.spec!.healthCheckNodePort = 70000;
+  expect(allocate(high)).toEqual([]);
 });

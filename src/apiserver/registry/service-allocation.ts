@@ -1,6 +1,8 @@
 import type { Service, ServicePort, ServiceSpec } from '../../api/generated/types.ts';
+import { isPortNumber } from '../../api/name-rules.ts';
 import { ApiStatusError } from '../../api/status-error.ts';
-import { duplicate, type FieldError, invalid, notSupported } from '../../api/validation/field-error.ts';
+import { duplicate, type FieldError, invalid, notSupported, required } from '../../api/validation/field-error.ts';
+import { validateIP } from '../../api/validation/ip-address.ts';
 import { type Cidr, formatCidr, formatIPv4, overlaps, parseIPv4 } from '../../lib/ipv4.ts';
 import type { Random } from '../../lib/random.ts';
 
@@ -61,17 +63,22 @@ function completeFamilies(spec: ServiceSpec, old: ServiceSpec | undefined): Fiel
   const selectorless = Object.keys(spec.selector ?? {}).length === 0;
   const headlessWithoutSelector = spec.clusterIP === 'None' && selectorless;
   spec.ipFamilyPolicy ??= old?.ipFamilyPolicy ?? (headlessWithoutSelector ? 'RequireDualStack' : 'SingleStack');
-  if (!POLICIES.includes(spec.ipFamilyPolicy)) {
-    errors.push(notSupported('spec.ipFamilyPolicy', spec.ipFamilyPolicy, POLICIES));
-  }
-  if ((spec.clusterIP ?? '') !== (clusterIPs[0] ?? '')) {
-    errors.push(invalid('spec.clusterIPs', clusterIPs, 'first value must match `clusterIP`'));
+  if (spec.clusterIP && clusterIPs.length === 0) errors.push(required('spec.clusterIPs'));
+  else if ((spec.clusterIP ?? '') !== (clusterIPs[0] ?? '')) {
+    const why = spec.clusterIP
+      ? 'first value must match `clusterIP`'
+      : 'must be empty when `clusterIP` is not specified';
+    errors.push(invalid('spec.clusterIPs', clusterIPs, why));
   }
   const families = spec.ipFamilies ?? [];
   for (const [i, family] of families.entries()) {
     if (!FAMILIES.includes(family)) errors.push(notSupported(`spec.ipFamilies[${i}]`, family, FAMILIES));
     if (families.indexOf(family) < i) errors.push(duplicate(`spec.ipFamilies[${i}]`, family));
   }
+  if (!POLICIES.includes(spec.ipFamilyPolicy)) {
+    errors.push(notSupported('spec.ipFamilyPolicy', spec.ipFamilyPolicy, POLICIES));
+  }
+  validateClusterIPs(clusterIPs, old?.clusterIPs, errors);
   if (errors.length > 0) return errors;
 
   if (spec.ipFamilyPolicy === 'SingleStack') {
@@ -105,7 +112,25 @@ function completeFamilies(spec: ServiceSpec, old: ServiceSpec | undefined): Fiel
   return errors;
 }
 
-const POLICIES = ['SingleStack', 'PreferDualStack', 'RequireDualStack'];
+/** What holds for the addresses whatever the cluster can give. */
+function validateClusterIPs(clusterIPs: string[], old: string[] | undefined, errors: FieldError[]): void {
+  let allValid = true;
+  for (const [i, address] of clusterIPs.entries()) {
+    if (i > 0 || address !== 'None') {
+      allValid = validateIP(address, `spec.clusterIPs[${i}]`, errors, old) && allValid;
+    } else if (clusterIPs.length > 1) {
+      errors.push(invalid('spec.clusterIPs', clusterIPs, "'None' must be the first and only value"));
+      allValid = false;
+    }
+  }
+  if (clusterIPs.length > 2) errors.push(invalid('spec.clusterIPs', clusterIPs, 'may only hold up to 2 values'));
+  const inSix = clusterIPs.filter((address) => address.includes(':')).length;
+  if (allValid && clusterIPs.length > 1 && !(clusterIPs.length === 2 && inSix === 1)) {
+    errors.push(invalid('spec.clusterIPs', clusterIPs, 'may specify no more than one IP for each IP family'));
+  }
+}
+
+const POLICIES = ['PreferDualStack', 'RequireDualStack', 'SingleStack'];
 const FAMILIES = ['IPv4', 'IPv6'];
 
 // ---- what is taken
@@ -213,8 +238,8 @@ function allocatePorts(
   if (!needsHealthCheckPort(spec)) return [];
   const wanted = spec.healthCheckNodePort;
   if (!wanted) spec.healthCheckNodePort = take();
-  // Validation refuses to change one that was given.
-  else if (!old || !needsHealthCheckPort(old)) {
+  // Validation refuses to change one that was given, and what is no port.
+  else if ((!old || !needsHealthCheckPort(old)) && isPortNumber(wanted).length === 0) {
     const why = mine.has(wanted) ? 'provided port is already allocated' : whyNotPort(wanted, taken);
     if (why !== undefined) throw usedUp(`failed to allocate requested HealthCheck NodePort ${wanted}: ${why}`);
   }
