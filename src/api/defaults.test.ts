@@ -3,7 +3,7 @@ import { recordedAnswers, resourceOfPath, withoutServerMetadata } from '../../te
 import { decodeObject } from './decode.ts';
 import { applyDefaults, defaultPullPolicy } from './defaults.ts';
 import type { Namespace, Node, Pod, Service } from './generated/types.ts';
-import { ENDPOINTSLICES, ENDPOINTS, NAMESPACES, NODES, PODS, SERVICES } from './resources.ts';
+import { ENDPOINTS, ENDPOINTSLICES, NAMESPACES, NODES, PODS, SERVICES } from './resources.ts';
 
 const created = recordedAnswers().filter(
   ({ method, code, path }) => method === 'POST' && code === 201 && resourceOfPath(path) !== undefined,
@@ -61,16 +61,23 @@ const firstContainer = (fields: object) =>
   pod({ containers: [{ name: 'c', image: 'x:1', ...fields }] }).spec.containers[0]!;
 
 test('ports of hand-made Endpoints and EndpointSlices are TCP', () => {
-  const subsets = [{ addresses: [{ ip: '10.0.0.1' }], ports: [{ port: 1 }, { name: 'u', port: 2, protocol: 'UDP' }] }];
-  const endpoints = applyDefaults(ENDPOINTS, { metadata: {}, subsets });
+  const endpoints = applyDefaults(ENDPOINTS, {
+    metadata: {},
+    subsets: [{ addresses: [{ ip: '10.0.0.1' }], ports: [{ port: 1 }, { name: 'u', port: 2, protocol: 'UDP' }] }],
+  });
   expect(endpoints.subsets![0]!.ports).toEqual([
     { port: 1, protocol: 'TCP' },
     { name: 'u', port: 2, protocol: 'UDP' },
   ]);
-  const slice = { metadata: {}, addressType: 'IPv4', endpoints: [], ports: [{ port: 1 }, { protocol: '' }] };
-  expect(applyDefaults(ENDPOINTSLICES, slice).ports).toEqual([
+  const slice = applyDefaults(ENDPOINTSLICES, {
+    metadata: {},
+    addressType: 'IPv4',
+    endpoints: [],
+    ports: [{ port: 1 }, { name: 'u', protocol: 'UDP' }],
+  });
+  expect(slice.ports).toEqual([
     { name: '', port: 1, protocol: 'TCP' },
-    { name: '', protocol: '' },
+    { name: 'u', protocol: 'UDP' },
   ]);
 });
 

@@ -1,6 +1,14 @@
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 import type { ConfigMap, Namespace, Pod } from '../../api/generated/types.ts';
-import { CONFIGMAPS, EVENTS, type KubeObject, NAMESPACES, PODS, SERVICEACCOUNTS } from '../../api/resources.ts';
+import {
+  CONFIGMAPS,
+  EVENTS,
+  type KubeObject,
+  NAMESPACES,
+  PODS,
+  SERVICEACCOUNTS,
+  SERVICES,
+} from '../../api/resources.ts';
 import { ApiStatusError } from '../../api/status-error.ts';
 import { FakeClock } from '../../lib/fake-clock.ts';
 import { parseCidr } from '../../lib/ipv4.ts';
@@ -168,6 +176,21 @@ describe('a pod', () => {
     ],
   ])('%j is refused', (spec, message) => {
     expect(failure(() => createPod('p', spec))).toMatchObject({ code: 403, reason: 'Forbidden', message });
+  });
+
+  test('what is hardly meant is warned about: in a pod when it is new, in a Service always', () => {
+    const warnings: string[] = [];
+    const options = { warn: (text: string) => warnings.push(text) };
+    const spec = { containers: [{ name: 'c', image: 'x:1' }], terminationGracePeriodSeconds: -1 };
+    registry.create(pods, 'default', { metadata: { name: 'odd' }, spec } as Pod, options);
+    const relabel = (old: KubeObject): KubeObject => ({ ...old, metadata: { ...old.metadata, labels: { a: 'b' } } });
+    registry.update(pods, 'default', 'odd', relabel, options);
+    expect(warnings.splice(0)).toEqual([expect.stringMatching(/^spec\.terminationGracePeriodSeconds: must be >= 0/)]);
+    const services = findResource(SERVICES)!;
+    const service = { metadata: { name: 'odd' }, spec: { ports: [{ port: 1 }], externalName: 'x' } } as KubeObject;
+    registry.create(services, 'default', service, options);
+    registry.update(services, 'default', 'odd', relabel, options);
+    expect(warnings).toEqual(Array(2).fill('spec.externalName is ignored when spec.type is not "ExternalName"'));
   });
 
   test('what is not carried out is refused by name, or warned about', () => {

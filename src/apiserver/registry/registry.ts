@@ -245,6 +245,7 @@ export class Registry {
       object,
       refused.map(({ field, why }) => forbidden(field, why)),
     );
+    warn(definition, options, object);
     for (const { field, why, refuse } of unsupported) if (!refuse) options.warn?.(`${field}: ${why}`);
 
     let key = keyOf(definition, namespace, metadata.name!);
@@ -293,6 +294,7 @@ export class Registry {
       strategy.prepareForUpdate?.(object, old);
       refuseInvalid(definition, object, this.admission.allocate(definition, object, old));
       refuseInvalid(definition, object, validateUpdate(resource, object, old));
+      warn(definition, options, object, old);
     }
 
     if (sameButVersion(object, old)) return before;
@@ -463,6 +465,10 @@ function keepAllButStatus(object: KubeObject, old: KubeObject): void {
   const { metadata, status } = object as KubeObject & { status?: unknown };
   for (const field of Object.keys(object)) delete (object as unknown as Record<string, unknown>)[field];
   Object.assign(object, old, { metadata, status });
+}
+
+function warn({ strategy }: ResourceDefinition, { warn: tell }: Writing, object: KubeObject, old?: KubeObject): void {
+  if (tell) for (const text of strategy.warnings?.(object, old) ?? []) tell(text);
 }
 
 function refuseInvalid({ resource, view }: ResourceDefinition, object: KubeObject, errors: FieldError[]): void {

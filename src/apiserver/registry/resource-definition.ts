@@ -8,6 +8,8 @@ export interface Strategy {
   prepareForCreate?(object: KubeObject): void;
   /** What a new object asks for that is not carried out. */
   unsupported?(object: KubeObject): readonly UnsupportedField[];
+  /** What is allowed in an object and hardly meant. Without `old` it is new. */
+  warnings?(object: KubeObject, old?: KubeObject): readonly string[];
   /** Takes over from `old` what this request may not change. */
   prepareForUpdate?(object: KubeObject, old: KubeObject): void;
   /** The same for a request of the status: what else than the spec it may not change. */

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Pod } from '../../../api/generated/types.ts';
+import { podWarnings } from '../../../api/pod-warnings.ts';
 import { computeQOSClass } from '../../../api/qos.ts';
 import { unsupportedPodFields } from '../../../api/unsupported.ts';
 import type { Strategy } from '../resource-definition.ts';
@@ -13,6 +14,9 @@ export const podStrategy: Strategy = {
   },
 
   unsupported: (object) => unsupportedPodFields(object as Pod),
+
+  // Upstream spares those who only update pods, mostly programs.
+  warnings: (object, old) => (old ? [] : podWarnings(object as Pod)),
 
   prepareForUpdate(object, old) {
     const [pod, before] = [object as Pod, old as Pod];

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Service, ServiceSpec } from '../../../api/generated/types.ts';
+import { serviceWarnings } from '../../../api/service-warnings.ts';
 import type { Strategy } from '../resource-definition.ts';
 import { needsClusterIP, needsHealthCheckPort, needsNodePort } from '../service-allocation.ts';
 
@@ -12,6 +13,8 @@ export const serviceStrategy: Strategy = {
     // The older field alone is how most write it.
     if (spec.clusterIP && !spec.clusterIPs?.length) spec.clusterIPs = [spec.clusterIP];
   },
+
+  warnings: (object) => serviceWarnings(object as Service),
 
   prepareForUpdate(object, old) {
     const [service, before] = [object as Service, old as Service];
