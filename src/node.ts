@@ -76,7 +76,8 @@ export interface KubeletteNode extends AsyncDisposable {
   apply(manifest: string | KubeObject, options?: { readonly namespace?: string }): Promise<KubeObject[]>;
   /**
    * Resolves with the pod as soon as the condition (`Ready` by default, such as `Initialized`) is True, or the function says yes.
-   * @throws UserError when it takes too long, naming what the pod is waiting for, or when the pod is deleted
+   * @throws UserError when it takes too long, naming what the pod is waiting for; when the pod is deleted, or has ended and will never
+   * be Ready; when the node is stopped
    */
   waitFor(pod: string, until?: string | ((pod: Pod) => boolean), options?: WaitOptions): Promise<Pod>;
   /** What the container has written, or its previous instance. */
@@ -101,8 +102,15 @@ export interface KubeletteNode extends AsyncDisposable {
 export async function startNode(options: NodeOptions = {}): Promise<KubeletteNode> {
   const clock = new SystemClock();
   const { onProgress = () => {}, signal = new AbortController().signal, ...settings } = options;
+  const checked = parseAgentOptions({ port: 0, ...settings });
+  const unknown = Object.keys(settings).find((name) => !(name in checked));
+  if (unknown !== undefined) {
+    throw new UserError(`startNode: there is no option ${JSON.stringify(unknown)}`, {
+      hint: `options are ${[...Object.keys(checked), 'onProgress', 'signal'].join(', ')}`,
+    });
+  }
   const ownDir = options.rootDir === undefined ? mkdtempSync(join(tmpdir(), 'kubelette-')) : undefined;
-  const agentOptions = parseAgentOptions({ port: 0, ...settings, rootDir: ownDir ?? options.rootDir });
+  const agentOptions = ownDir === undefined ? checked : { ...checked, rootDir: ownDir };
   const dropOwnDir = (): void => {
     if (ownDir) rmSync(ownDir, { recursive: true, force: true });
   };
@@ -118,7 +126,12 @@ export async function startNode(options: NodeOptions = {}): Promise<KubeletteNod
   });
   const { client, layout, admin } = agent;
   let stopping: Promise<void> | undefined;
+  const ended = new AbortController();
+  const assertRuns = (): void => {
+    if (ended.signal.aborted) throw new UserError('the node has been stopped');
+  };
   const stop = (): Promise<void> => {
+    ended.abort();
     stopping ??= (async () => {
       await agent.stop();
       await stopInstance(layout, { purge: ownDir !== undefined, clock, onProgress });
@@ -136,6 +149,7 @@ export async function startNode(options: NodeOptions = {}): Promise<KubeletteNod
     [Symbol.asyncDispose]: stop,
 
     async apply(manifest, { namespace = 'default' } = {}) {
+      assertRuns();
       const text = typeof manifest === 'string' ? manifest : JSON.stringify(manifest);
       const applied: KubeObject[] = [];
       for (const { resource, object, locate } of readManifest(text, 'manifest')) {
@@ -148,6 +162,7 @@ export async function startNode(options: NodeOptions = {}): Promise<KubeletteNod
     },
 
     async waitFor(pod, until = 'Ready', { namespace = 'default', timeoutMs = 60_000 } = {}) {
+      assertRuns();
       const holds =
         typeof until === 'function'
           ? until
@@ -160,14 +175,18 @@ export async function startNode(options: NodeOptions = {}): Promise<KubeletteNod
         let last = items[0];
         if (!last) throw new UserError(`there is no pod ${JSON.stringify(pod)} in namespace ${namespace}`);
         if (holds(last)) return last;
+        if (until === 'Ready') assertCanBeReady(last);
         const { resourceVersion } = metadata;
-        const select = { namespace, fieldSelector: `metadata.name=${pod}`, resourceVersion, signal: late.signal };
+        const signal = AbortSignal.any([late.signal, ended.signal]);
+        const select = { namespace, fieldSelector: `metadata.name=${pod}`, resourceVersion, signal };
         for await (const event of client.watch(PODS, select)) {
           if (event.type === 'ERROR') throw new UserError(`waiting for pod ${pod}: ${event.object.message}`);
           if (event.type === 'DELETED') throw new UserError(`pod ${pod} was deleted while it was waited for`);
           last = event.object;
           if (holds(last)) return last;
+          if (until === 'Ready') assertCanBeReady(last);
         }
+        if (ended.signal.aborted) throw new UserError(`the node was stopped while pod ${pod} was waited for`);
         throw new UserError(`pod ${pod} is not ${what} after ${timeoutMs / 1000} s: ${waitsFor(last)}`);
       } finally {
         timer.cancel();
@@ -176,6 +195,7 @@ export async function startNode(options: NodeOptions = {}): Promise<KubeletteNod
     },
 
     async logs(pod, { namespace = 'default', container, previous, tailLines } = {}) {
+      assertRuns();
       const query = new URLSearchParams();
       if (container !== undefined) query.set('container', container);
       if (previous) query.set('previous', 'true');
@@ -185,6 +205,7 @@ export async function startNode(options: NodeOptions = {}): Promise<KubeletteNod
     },
 
     async exec(pod, command, { namespace = 'default', container, stdin } = {}) {
+      assertRuns();
       const query = new URLSearchParams({ stdout: 'true', stderr: 'true', stdin: String(stdin !== undefined) });
       if (container !== undefined) query.set('container', container);
       for (const word of command) query.append('command', word);
@@ -206,14 +227,22 @@ export async function startNode(options: NodeOptions = {}): Promise<KubeletteNod
   };
 }
 
-/** One line: the phase, and why containers wait. */
+/** @throws UserError for a pod that has ended: no container of it is started again */
+function assertCanBeReady(pod: Pod): void {
+  const phase = pod.status?.phase;
+  if (phase !== 'Succeeded' && phase !== 'Failed') return;
+  throw new UserError(`pod ${pod.metadata.name} will not be Ready: ${waitsFor(pod)}`);
+}
+
+/** One line: the phase, why containers wait, and how they ended. */
 function waitsFor(pod: Pod): string {
   const { phase = 'Pending', initContainerStatuses = [], containerStatuses = [], conditions = [] } = pod.status ?? {};
-  const waiting = [...initContainerStatuses, ...containerStatuses]
-    .filter((c) => c.state?.waiting)
-    .map((c) => `${c.name} waits: ${c.state!.waiting!.reason}`);
+  const states = [...initContainerStatuses, ...containerStatuses].flatMap(({ name, state }) => {
+    if (state?.waiting) return [`${name} waits: ${state.waiting.reason}`];
+    return state?.terminated ? [`${name} ended with exit code ${state.terminated.exitCode}`] : [];
+  });
   const unmet = conditions.filter((c) => c.status !== 'True' && c.message).map((c) => c.message!);
-  return [`phase ${phase}`, ...waiting, ...new Set(unmet)].join('; ');
+  return [`phase ${phase}`, ...states, ...new Set(unmet)].join('; ');
 }
 
 async function textOf(body: AsyncIterable<Uint8Array>): Promise<string> {

@@ -43,6 +43,10 @@ test('a node for as long as a block: apply, wait, logs, exec, fetch, and nothing
     await expect(node.apply('kind: Pod\napiVersion: v1\nmetadata: {name: Bad_Name}\n')).rejects.toThrow(
       'metadata.name',
     );
+    await node.apply(podManifest('job', { restartPolicy: 'Never', containers: [sh('app', 'exit 3')] }));
+    await expect(node.waitFor('job')).rejects.toThrow(
+      'pod job will not be Ready: phase Failed; app ended with exit code 3',
+    );
     namespaces = networkNamespaces(layout);
     expect(namespaces.size).toBeGreaterThan(0);
   }
@@ -50,4 +54,17 @@ test('a node for as long as a block: apply, wait, logs, exec, fetch, and nothing
   const left = (await leftoversOf(layout, namespaces)).filter((what) => what !== `directory ${rootDir}`);
   expect(left).toEqual([]);
   expect(existsSync(rootDir)).toBe(true);
+});
+
+test('a node that is stopped ends whoever waits, and says so to whoever calls it', async () => {
+  const { registryMirror, resolvConf } = inject('e2e');
+  await using node = await startNode({ registryMirror, resolvConf });
+  await node.apply(podManifest('app', { containers: [sh('app', WAIT)] }));
+  const waiting = expect(node.waitFor('app', 'Impossible')).rejects.toThrow(
+    'the node was stopped while pod app was waited for',
+  );
+  await node.stop();
+  await waiting;
+  await expect(node.apply(podManifest('app', { containers: [] }))).rejects.toThrow('the node has been stopped');
+  await expect(node.exec('app', ['true'])).rejects.toThrow('the node has been stopped');
 });
