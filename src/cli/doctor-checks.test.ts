@@ -42,6 +42,12 @@ test('a healthy host passes every check', () => {
   expect(evaluateHost(HEALTHY).filter((c) => c.level !== 'ok')).toEqual([]);
 });
 
+test('what another user lacks is said once: that is no fault of the host', () => {
+  const cgroups = { v2: { ...HEALTHY.cgroups.v2!, writable: false }, v1: [] };
+  const checks = evaluateHost({ ...HEALTHY, uid: 1000, capabilities: 0n, cgroups });
+  expect(checks.filter((c) => c.level === 'fail').map((c) => c.name)).toEqual(['user']);
+});
+
 test.each<[what: string, change: Partial<HostFacts>, name: string, level: Check['level'], text: string, mend: string]>([
   ['no root', { uid: 1000 }, 'user', 'fail', 'user id 1000', 'sudo kubelette doctor'],
   ['old Node', { nodeVersion: '20.11.0' }, 'Node.js', 'fail', 'at least 24', 'node@24'],

@@ -153,13 +153,14 @@ function checkKernel({ kernel, filesystems, namespaces }: HostFacts): Check {
   return { name, level: 'ok', text: `${kernel}, with overlayfs` };
 }
 
-function checkCapabilities({ capabilities }: HostFacts): Check {
+function checkCapabilities({ capabilities, uid }: HostFacts): Check {
   const name = 'capabilities';
   const lacking = (of: Map<string, number>): string[] =>
     [...of].filter(([, bit]) => ((capabilities >> BigInt(bit)) & 1n) === 0n).map(([cap]) => cap);
   const needed = lacking(NEEDED);
   const add = (caps: readonly string[]): string =>
     `in a container: docker run --privileged, or ${caps.map((c) => `--cap-add ${c.slice('CAP_'.length)}`).join(' ')}`;
+  if (needed.length > 0 && uid !== 0) return { name, level: 'warn', text: 'only root can see which it has' };
   if (needed.length > 0) return { name, level: 'fail', text: `missing: ${needed.join(', ')}`, mend: add(needed) };
   const wanted = lacking(WANTED);
   if (wanted.length === 0) return { name, level: 'ok', text: 'all that are needed' };
@@ -169,7 +170,7 @@ function checkCapabilities({ capabilities }: HostFacts): Check {
   return { name, level: 'warn', text: `missing: ${wanted.join(', ')}${why}`, mend: add(wanted) };
 }
 
-function checkCgroups({ cgroups }: HostFacts): Check {
+function checkCgroups({ cgroups, uid }: HostFacts): Check {
   const name = 'cgroups';
   const { v1, v2 } = cgroups;
   if (!v2 && v1.length === 0) {
@@ -185,7 +186,8 @@ function checkCgroups({ cgroups }: HostFacts): Check {
     return { name, level: 'fail', text: `${mode}, without the controllers ${missing.join(', ')}`, mend };
   }
   const readOnly = v1.length === 0 ? v2?.writable === false : v1.some((c) => !c.writable);
-  if (readOnly) {
+  // Nobody else can write to them, however they are mounted.
+  if (readOnly && uid === 0) {
     return {
       name,
       level: 'fail',

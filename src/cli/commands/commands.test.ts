@@ -9,10 +9,12 @@ import { addServerOptions } from '../server-options.ts';
 import { registerApply } from './apply.ts';
 import { registerDelete } from './delete.ts';
 import { registerDescribe } from './describe.ts';
+import { registerDown } from './down.ts';
 import { registerExec } from './exec.ts';
 import { registerGet } from './get.ts';
 import { registerLogs } from './logs.ts';
 import { registerTrace } from './trace.ts';
+import { registerUp } from './up.ts';
 
 let context: FakeContext;
 let kube: FakeKubeClient;
@@ -60,6 +62,12 @@ const TABLE = {
     },
   ],
 };
+
+test.each([registerUp, registerDown])('help is folded by the terminal’s width, not before it: %o', (register) => {
+  const program = addServerOptions(new Command('kubelette'));
+  register(program, context);
+  expect(program.commands[0]!.description()).not.toContain('\n');
+});
 
 test('get prints the server’s table', async () => {
   context.answer = () => TABLE;

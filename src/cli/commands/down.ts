@@ -8,7 +8,7 @@ export function registerDown(program: Command, context: CliContext): void {
       .command('down')
       .summary('stop the node, its pods and its containerd')
       .description(
-        'Stops the node with everything that runs on it: pods, containerd, bridge and rules. Objects and images are kept\n' +
+        'Stops the node with everything that runs on it: pods, containerd, bridge and rules. Objects and images are kept ' +
           'for the next `up`; --purge deletes them too. Works as well when the agent was killed.',
       ),
   )

@@ -51,7 +51,7 @@ export function registerUp(program: Command, context: CliContext): void {
       .command('up')
       .summary('start the node: API server, kubelet and containerd')
       .description(
-        'Starts the node and keeps it running until Ctrl-C (or its terminal is closed), which stops everything. With --detach\n' +
+        'Starts the node and keeps it running until Ctrl-C (or its terminal is closed), which stops everything. With --detach ' +
           'it goes on in the background and the command returns once the node is Ready. `kubelette down` stops it.',
       ),
   )

@@ -155,7 +155,7 @@ export function explainRunning(facts: ContainerFacts): Cause | undefined {
         'ProbeBroken',
         'runs, but its startup probe itself cannot be made',
         broken,
-        'correct the startupProbe',
+        probeAdvice(facts, 'startup'),
       );
     return cause('StartupProbe', 'runs and waits for its startup probe to succeed', probeFacts(facts, 'startup'), logs);
   }
@@ -166,7 +166,7 @@ export function explainRunning(facts: ContainerFacts): Cause | undefined {
         'ProbeBroken',
         'runs, but its readiness probe itself cannot be made',
         broken,
-        'correct the readinessProbe',
+        probeAdvice(facts, 'readiness'),
       );
     const record = probes.find((p) => p.type === 'readiness');
     const was = record?.results.some((r) => r.outcome === 'success') && streakOf(record)?.good === false;
@@ -395,6 +395,16 @@ function brokenProbe(facts: ContainerFacts, type: 'readiness' | 'startup'): stri
   return event?.message?.includes('errored and resulted in unknown state') ? [plainText(event.message)] : undefined;
 }
 
+/** For a probe that cannot be made. */
+function probeAdvice({ container }: ContainerFacts, type: 'readiness' | 'startup'): string {
+  const probe = container[`${type}Probe`];
+  const port = (probe?.httpGet ?? probe?.tcpSocket)?.port;
+  const isName = typeof port === 'string' && !/^\d+$/.test(port);
+  return isName && !container.ports?.some((p) => p.name === port)
+    ? `no port of ${container.name} has the name ${port}: name one in its ports, or give the number`
+    : `correct the ${type}Probe`;
+}
+
 function restartPolicyOf({ pod, container }: ContainerFacts): string {
   if (container.restartPolicy) return container.restartPolicy;
   const policy = pod.spec?.restartPolicy ?? 'Always';
@@ -438,6 +448,9 @@ function configAdvice(message: string): string {
   const key = /couldn't find key (\S+) in (ConfigMap|Secret) (\S+)/.exec(message);
   if (key)
     return `add the key ${key[1]} to the ${key[2]!.toLowerCase()} ${key[3]}; the container then starts by itself`;
+  if (/runAsNonRoot/.test(message)) {
+    return 'set securityContext.runAsUser to the number of a user other than 0, or use an image that has one';
+  }
   return 'correct what the message names; the container then starts by itself';
 }
 

@@ -380,6 +380,31 @@ describe('probe records', () => {
     expect(causes[0]?.evidence[1]).toBe('last check 2s ago could not be made: no such binary (3ms)');
   });
 
+  test.each([
+    ['web', 'no port of app has the name web: name one in its ports, or give the number'],
+    ['8080', 'correct the readinessProbe'],
+  ])('a probe of port %j that cannot be made', (port, advice) => {
+    const pod = running((p) => {
+      p.spec!.containers[0]!.readinessProbe = { httpGet: { port } };
+    });
+    const { causes } = explainPod(pod, [], [record('readiness', [{ outcome: 'unknown' }])], NOW);
+    expect(causes).toMatchObject([{ kind: 'ProbeBroken', advice }]);
+  });
+
+  test('a check by HTTPS', () => {
+    const probe = { httpGet: { port: 443, path: '/', scheme: 'HTTPS' } };
+    const { causes } = explainPod(running(), [], [record('readiness', [{}], { probe })], NOW);
+    expect(causes[0]?.evidence[0]).toBe('readiness probe: GET https://:443/ every 10s, time-out 1s');
+  });
+
+  test('an image whose user is root where that is forbidden', () => {
+    const pod = running((p) => {
+      const message = 'container has runAsNonRoot and image will run as root (pod: "p", container: app)';
+      p.status!.containerStatuses![0]!.state = { waiting: { reason: 'CreateContainerConfigError', message } };
+    });
+    expect(explainPod(pod, [], [], NOW).causes[0]?.advice).toContain('securityContext.runAsUser');
+  });
+
   test('a startup probe says how many failures are left', () => {
     const pod = running((p) => {
       p.spec!.containers[0]!.startupProbe = { tcpSocket: { port: 5432 }, failureThreshold: 5, periodSeconds: 2 };

@@ -8,8 +8,8 @@ import { plainText } from './style.ts';
 export function probeTarget(probe: Probe): string {
   if (probe.httpGet) {
     const { scheme, host, port, path } = probe.httpGet;
-    const secure = scheme === 'HTTPS' ? 'https:' : '';
-    return `GET ${secure}${host ? `//${host}` : ''}:${port}${path?.startsWith('/') ? path : `/${path ?? ''}`}`;
+    const place = scheme === 'HTTPS' ? `https://${host ?? ''}` : host ? `//${host}` : '';
+    return `GET ${place}:${port}${path?.startsWith('/') ? path : `/${path ?? ''}`}`;
   }
   if (probe.tcpSocket) return `tcp ${probe.tcpSocket.host ?? ''}:${probe.tcpSocket.port}`;
   if (probe.grpc) return `grpc :${probe.grpc.port}${probe.grpc.service ? ` ${probe.grpc.service}` : ''}`;
