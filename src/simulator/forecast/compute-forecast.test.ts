@@ -182,6 +182,13 @@ describe('a forecast', () => {
     expect(none.pods).toMatchObject([{ phase: 'Succeeded', deletion: { atMostMs: 0 } }]);
   });
 
+  it('an agent that starts again counts failures anew', async () => {
+    const forecast = await run(pod('p', WEB), { fail: ['app.liveness@20s'], killAgent: ['23s'], for: '1m' });
+    const failed = forecast.steps.filter((s) => s.probe?.type === 'liveness' && s.probe.outcome === 'failure');
+    expect(failed.map((s) => s.probe!.streak)).toEqual([1, 2, 1, 2, 3]);
+    expect(at(forecast, 'killing')[0]! - failed.at(-1)!.atMs).toBeLessThan(50);
+  });
+
   it('says of an exit that nobody is there for it', async () => {
     const scenario = 'events: [{ at: 100ms, exit: app }, { at: 20s, exit: app }]';
     const forecast = await run(pod('p', 'containers: [{ name: app, image: web }]'), {}, scenario);

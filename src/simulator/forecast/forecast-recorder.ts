@@ -83,6 +83,8 @@ export class ForecastRecorder {
         return;
       }
       case 'agentDied':
+        // It counted in memory.
+        for (const { containers } of this.pods.values()) for (const c of containers.values()) c.streaks.clear();
         this.step({ atMs, kind: 'agentDied', text: 'kubelette is killed (kill -9); containers run on' });
         return;
       case 'agentStarted':
