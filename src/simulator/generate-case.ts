@@ -18,6 +18,9 @@ const FAULTS_UNTIL_MS = 90_000;
 /** Afterwards: calls that hang (4 min), and the longest back-off (5 min). */
 const SETTLE_MS = 700_000;
 
+/** The exit code that restartPolicyRules are about. */
+const RULED_EXIT = 42;
+
 const LABELS = { app: 'web' };
 const SERVICE: Service = {
   apiVersion: 'v1',
@@ -110,9 +113,11 @@ class Generator {
     while (this.chance(0.35)) scripts.push(this.script(types, false));
     scripts.push(this.script(types, true));
     this.containers[`${pod}/${name}`] = scripts;
+    const rules = this.chance(0.12) ? this.rules(scripts) : {};
     return {
       name,
       image: this.image(),
+      ...rules,
       ...probes,
       ...(this.chance(0.15)
         ? {
@@ -125,6 +130,14 @@ class Generator {
         ? { lifecycle: { postStart: { exec: { command: this.pick([['sleep', '2'], ['true']]) } } } }
         : {}),
     };
+  }
+
+  /** A container's own policy, with a rule for an exit code that its first instance ends with. */
+  private rules(scripts: ContainerScript[]): Partial<Container> {
+    const action = this.pick(['Restart', 'RestartAllContainers', 'RestartAllContainers']);
+    scripts.unshift({ exitAfterMs: this.pick([0, 50, this.int(0, 5000)]), exitCode: RULED_EXIT });
+    const exitCodes = { operator: 'In', values: [RULED_EXIT] };
+    return { restartPolicy: this.pick(['Never', 'OnFailure']), restartPolicyRules: [{ action, exitCodes }] };
   }
 
   private probe(type: ProbeType): Probe {

@@ -9,6 +9,7 @@ const EVENT_MARKS: readonly (readonly [reason: string, text: RegExp, mark: strin
   ['Failed', /Failed to pull image/, 'failed pull'],
   ['Failed', /Error: something went wrong/, 'container not created'],
   ['Killing', /failed liveness probe/, 'killed by liveness'],
+  ['Killing', /^killing$/, 'killed so that all start anew'],
   ['Killing', /failed startup probe/, 'killed by startup'],
   ['Unhealthy', /Readiness probe failed/, 'readiness failed'],
   ['Unhealthy', /errored and resulted in unknown state/, 'the prober itself failed'],

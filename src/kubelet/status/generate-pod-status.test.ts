@@ -207,6 +207,15 @@ describe('generatePodStatus', () => {
       expect(again.initContainerStatuses).toMatchObject([{ restartCount: 1, state: { waiting: {} } }]);
     });
 
+    it('goes on when all that were to end for good have ended', () => {
+      const never: Pod = { ...pod, spec: { ...pod.spec, restartPolicy: 'Never' } };
+      const killed = { ...done, exitCode: 143 };
+      const input = { ...derive(never, {}, { phase: 'Running' }, false), restartsAll: true };
+      const { phase, conditions } = generatePodStatus({ ...input, status: { ...STATUS, containers: [a, killed] } });
+      expect(phase).toBe('Running');
+      expect(conditions?.at(-1)).toMatchObject({ type: 'AllContainersRestarting', status: 'True' });
+    });
+
     it('shows no such condition where no rule can demand it', () => {
       const { conditions } = generatePodStatus(derive(pod, {}, {}, false));
       expect(conditions?.map((c) => c.type)).not.toContain('AllContainersRestarting');

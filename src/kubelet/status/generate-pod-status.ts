@@ -77,8 +77,10 @@ export function generatePodStatus(given: PodStatusInput): PodStatus {
   const sandbox = status.sandboxes[0];
   const hasNetwork = sandbox?.ready === true && (sandbox.hostNetwork || sandbox.ips.length > 0);
   const computed: PodPhase = input.deadlineExceeded ? 'Failed' : podPhase(pod, statuses, stage === 'terminated');
-  const wanted = stage === 'terminated' && !isTerminal(computed) ? 'Failed' : computed;
-  const before = previous.phase ?? 'Pending';
+  const before = (previous.phase ?? 'Pending') as PodPhase;
+  // All have ended, and all are to start anew.
+  const goesOn = input.restartsAll && stage === 'syncing' && isTerminal(computed);
+  const wanted = stage === 'terminated' && !isTerminal(computed) ? 'Failed' : goesOn ? before : computed;
   // The end is told only when nothing runs any more, and never taken back.
   const isOver = isTerminal(before) || (isTerminal(wanted) && stage !== 'terminated');
   const phase = isOver ? before : wanted;
@@ -92,7 +94,7 @@ export function generatePodStatus(given: PodStatusInput): PodStatus {
     phase,
     conditions: podConditions({
       pod,
-      phase: isTerminal(before) ? (before as PodPhase) : wanted,
+      phase: isTerminal(before) ? before : wanted,
       statuses,
       hasNetwork,
       restartsAll: input.restartsAll,

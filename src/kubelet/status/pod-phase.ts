@@ -1,6 +1,7 @@
-import type { ContainerStatus, Pod } from '../../api/generated/types.ts';
+import type { Container, ContainerStateTerminated, ContainerStatus, Pod } from '../../api/generated/types.ts';
 import { isSidecar } from '../../api/pod-resources.ts';
-import { decideOnExit, effectiveRestartPolicy } from '../sync/restart-policy.ts';
+import { RESTARTING_ALL } from '../restarting-all.ts';
+import { decideOnExit } from '../sync/restart-policy.ts';
 
 export type PodPhase = 'Pending' | 'Running' | 'Succeeded' | 'Failed';
 
@@ -27,9 +28,9 @@ export function podPhase(pod: Pod, statuses: ReadonlyMap<string, ContainerStatus
         sidecarPending = true;
       }
     } else if (state?.terminated) {
-      if (state.terminated.exitCode !== 0) initFailed ||= effectiveRestartPolicy(pod, c) === 'Never';
+      initFailed ||= hasFailed(pod, c, state.terminated);
     } else if (state?.waiting && last) {
-      if (last.exitCode !== 0) initFailed ||= effectiveRestartPolicy(pod, c) === 'Never';
+      initFailed ||= hasFailed(pod, c, last);
     } else {
       initPending = true;
     }
@@ -63,4 +64,9 @@ export function podPhase(pod: Pod, statuses: ReadonlyMap<string, ContainerStatus
   });
   if (!stays) return 'Running';
   return stopped === succeeded ? 'Succeeded' : 'Failed';
+}
+
+/** Whether an init container has ended for good and not well. */
+function hasFailed(pod: Pod, container: Container, { exitCode, reason }: ContainerStateTerminated): boolean {
+  return exitCode !== 0 && reason !== RESTARTING_ALL && decideOnExit(pod, container, exitCode) === 'stay';
 }

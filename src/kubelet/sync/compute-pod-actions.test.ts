@@ -817,14 +817,26 @@ const CASES: readonly Case[] = [
     },
   ],
   [
-    'RestartAllContainers: then removed, who asked for it last',
+    'RestartAllContainers: then removed, oldest first, who asked for it last',
+    (f) => {
+      f.pod.spec.containers[0]!.restartPolicyRules = [
+        { action: 'RestartAllContainers', exitCodes: { operator: 'In', values: [88] } },
+      ];
+      const older = exited('b', 1, { id: 'b-before' });
+      f.containers = [exited('a', 88), exited('b', 137), older, exited('side', 137)];
+      f.published = { conditions: [RESTARTING] };
+    },
+    { removeContainers: ['side-0', 'b-before', 'b-0', 'a-0'] },
+  ],
+  [
+    'RestartAllContainers: nobody is removed before the API server knows why',
     (f) => {
       f.pod.spec.containers[0]!.restartPolicyRules = [
         { action: 'RestartAllContainers', exitCodes: { operator: 'In', values: [88] } },
       ];
       f.containers = [exited('a', 88), exited('b', 137), exited('side', 137)];
     },
-    { removeContainers: ['b-0', 'side-0', 'a-0'] },
+    {},
   ],
   [
     'RestartAllContainers: nobody is removed while a removal that failed waits',
@@ -833,6 +845,7 @@ const CASES: readonly Case[] = [
         { action: 'RestartAllContainers', exitCodes: { operator: 'In', values: [88] } },
       ];
       f.containers = [exited('a', 88), exited('b', 137), exited('side', 137)];
+      f.published = { conditions: [RESTARTING] };
       f.holds.set('b-0', NOW + 5);
     },
     { retryAt: NOW + 5 },

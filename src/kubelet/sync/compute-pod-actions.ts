@@ -481,18 +481,21 @@ class Planner {
   // --- restartPolicyRules: RestartAllContainers
 
   /**
-   * Stops all, then removes all: with nothing left in the sandbox the pod begins with its first init container.
-   * The one that asked for it goes last, so that an agent that dies in between carries on.
+   * Stops all, then removes all: with nothing left in the sandbox the pod begins with its first init container. Nothing is removed
+   * before the API server knows why, or nobody would know later that it shall run again, and how often it has. The one that asked for
+   * it goes last, so that an agent that dies in between carries on.
    */
   private planRestartAll(trigger: ContainerRuntimeStatus): PodActions {
-    const mine = this.in.status.containers.filter((c) => c.sandboxId === this.sandbox?.id);
+    const { containers } = this.in.status;
     if (this.in.operations.size > 0) return this.result();
-    for (const c of mine) {
+    for (const c of containers) {
       if (c.state !== 'running' && c.state !== 'unknown') continue;
       this.kill.push({ ...this.killFor(c, 'restartAllContainers', { message: 'killing' }), graceSeconds: 0 });
     }
-    const others = mine.filter((c) => c !== trigger);
-    if (this.kill.length === 0 && !mine.some(({ id }) => this.isHeldBack(id))) {
+    const isKnown = isRestartingAll(this.in.published);
+    if (isKnown && this.kill.length === 0 && !containers.some(({ id }) => this.isHeldBack(id))) {
+      // Oldest first, so that what is left is always the newest.
+      const others = containers.filter((c) => c !== trigger).toReversed();
       this.remove.push(...others.map((c) => c.id), trigger.id);
     }
     return this.result();

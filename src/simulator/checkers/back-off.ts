@@ -1,5 +1,6 @@
 import type { Checker } from '../checker.ts';
 import type { Fact } from '../fact.ts';
+import { followBeginnings } from './begins-anew.ts';
 
 const FIRST_MS = 10_000;
 const MAX_MS = 300_000;
@@ -25,13 +26,13 @@ interface Instance {
 /** A container that keeps crashing is restarted no sooner than its back-off allows: at once, after 10 s, 20 s, ... 5 min. */
 export function backOff(): Checker {
   const instances = new Map<string, Instance>();
+  const beginning = followBeginnings();
   return {
     name: 'back-off',
     on(fact, report) {
-      if (fact.what === 'sandboxStarted') {
-        // Whose sandbox was lost begins anew.
-        for (const key of instances.keys()) if (key.startsWith(`${fact.podUID}/`)) instances.delete(key);
-      }
+      // Whose sandbox was lost begins anew.
+      const anew = fact.what === 'sandboxStarted' ? fact : beginning(fact);
+      if (anew) for (const key of instances.keys()) if (key.startsWith(`${anew.podUID}/`)) instances.delete(key);
       // Of an exit that nobody saw, only the wall time is known.
       if (fact.what === 'wallJumped') instances.clear();
       if (fact.what === 'probed' && fact.probe !== 'readiness' && mayHaveFailed(fact)) {

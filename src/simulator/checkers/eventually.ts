@@ -72,11 +72,11 @@ function checkPod(
   const isRunning = (c: Container): boolean => running.some((r) => r.container === c.name);
   const stopped = pod.spec.containers.filter((c) => !isRunning(c));
   if (stopped.length === 0) return;
-  if (stopped.length === pod.spec.containers.length && stopped.every((c) => isOver(pod, exitOf(c)))) {
+  if (stopped.length === pod.spec.containers.length && stopped.every((c) => isOver(pod, c, exitOf(c)))) {
     report(`pod ${name} is over, but its phase is ${phase}`);
     return;
   }
-  if (stopped.every((c) => isOver(pod, exitOf(c)))) return;
+  if (stopped.every((c) => isOver(pod, c, exitOf(c)))) return;
   const plainInit = (pod.spec.initContainers ?? []).filter((c) => c.restartPolicy !== 'Always');
   const waitsForImage = shown.some((s) => /Image/.test(s.state?.waiting?.reason ?? ''));
   if (plainInit.some(isRunning) || waitsForImage || idleMs < LONGEST_WAIT_MS) return;
@@ -87,9 +87,12 @@ function checkPod(
   report(`${name}: ${missing} does not run, and nothing has been done about it for ${Math.round(idleMs / 1000)} s`);
 }
 
-function isOver({ spec }: Pod, exitCode: number | undefined): boolean {
+function isOver({ spec }: Pod, container: Container, exitCode: number | undefined): boolean {
   if (exitCode === undefined) return false;
-  return spec.restartPolicy === 'Never' || (spec.restartPolicy === 'OnFailure' && exitCode === 0);
+  // Both actions of a rule start it again.
+  if (container.restartPolicyRules?.some(({ exitCodes }) => exitCodes?.values?.includes(exitCode))) return false;
+  const policy = container.restartPolicy ?? spec.restartPolicy;
+  return policy === 'Never' || (policy === 'OnFailure' && exitCode === 0);
 }
 
 function checkRunning(

@@ -1,5 +1,6 @@
 import type { Pod } from '../../api/generated/types.ts';
 import { isSidecar } from '../../api/pod-resources.ts';
+import { mayRestartAll } from '../../kubelet/sync/restart-policy.ts';
 import type { Checker } from '../checker.ts';
 import type { ContainerRef } from '../fact.ts';
 import { containerSpec } from '../sim-node.ts';
@@ -65,6 +66,8 @@ export function grace(): Checker {
 function leastSeconds(pod: Pod | undefined, { container }: ContainerRef, isGone: boolean): number {
   const spec = containerSpec(pod, container);
   if (!pod || !spec || isGone || spec.lifecycle?.preStop || isSidecar(spec)) return LEAST_SECONDS;
+  // Nobody is asked to end in peace when all shall start anew.
+  if (mayRestartAll(pod)) return LEAST_SECONDS;
   const periods = [
     pod.metadata.deletionGracePeriodSeconds ?? pod.spec.terminationGracePeriodSeconds ?? 30,
     spec.livenessProbe?.terminationGracePeriodSeconds,

@@ -1,6 +1,7 @@
 import type { Container, Pod } from '../../api/generated/types.ts';
 import { isSidecar } from '../../api/pod-resources.ts';
 import type { Checker } from '../checker.ts';
+import { followBeginnings } from './begins-anew.ts';
 
 interface Sandbox {
   /** Init containers that have exited with 0. */
@@ -13,6 +14,7 @@ interface Sandbox {
 export function initOrder(): Checker {
   const pods = new Map<string, Pod>();
   const sandboxes = new Map<string, Sandbox>();
+  const beginning = followBeginnings();
   const sandboxOf = (id: string): Sandbox => {
     const sandbox = sandboxes.get(id) ?? { done: new Set(), up: new Set() };
     sandboxes.set(id, sandbox);
@@ -22,6 +24,8 @@ export function initOrder(): Checker {
   return {
     name: 'init-order',
     on(fact, report) {
+      const anew = beginning(fact);
+      if (anew) sandboxes.delete(anew.sandboxId);
       if (fact.what === 'written' && fact.collection === 'pods')
         pods.set(fact.object.metadata.uid!, fact.object as Pod);
       if (fact.what === 'containerExited' && fact.by === 'itself' && fact.exitCode === 0) {
