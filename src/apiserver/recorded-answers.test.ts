@@ -192,6 +192,7 @@ async function prepareCluster(port: number): Promise<void> {
         machineID: '',
         operatingSystem: 'linux',
         osImage: 'Debian GNU/Linux 12 (bookworm)',
+        hasAppArmor: false,
         systemUUID: '',
       },
     },

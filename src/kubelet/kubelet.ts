@@ -239,7 +239,8 @@ export class Kubelet implements PodLookup {
   /** Looks after a pod from now on: makes it run, or, if the node cannot take it, only tells that and waits for its deletion. */
   private admit(pod: Pod, newest?: Node): void {
     const node = newest ?? this.nodes.get(this.options.settings.nodeName) ?? this.reporter.node;
-    const rejection = this.isAccepted(pod) ? undefined : findRejection(pod, node, this.activePods());
+    const { hasAppArmor } = this.options.node;
+    const rejection = this.isAccepted(pod) ? undefined : findRejection(pod, node, this.activePods(), hasAppArmor);
     if (rejection?.reason === NODE_AFFINITY && !newest) {
       void this.admitLater(pod, node);
       return;

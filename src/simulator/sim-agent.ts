@@ -177,6 +177,7 @@ export class SimAgent {
         bootID: node.name,
         kernelVersion: '6.1.0',
         osImage: 'Simulated',
+        hasAppArmor: true,
         architecture: 'amd64',
       },
       readMessage: async () => '',

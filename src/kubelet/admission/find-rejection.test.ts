@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { Node, Pod } from '../../api/generated/types.ts';
+import type { Node, Pod, SecurityContext } from '../../api/generated/types.ts';
 import { findRejection } from './find-rejection.ts';
 import { rejectedPodStatus } from './rejected-pod-status.ts';
 
@@ -125,8 +125,23 @@ test.each<[string, Pod, Pod[], Node, string | undefined]>([
     undefined,
   ],
 ])('%s', (_, wanting, others, where, expected) => {
-  const found = findRejection(wanting, where, others);
+  const found = findRejection(wanting, where, others, true);
   expect(found && `${found.reason}: ${found.message}`).toBe(expected);
+});
+
+const profile = (type: 'RuntimeDefault' | 'Unconfined'): SecurityContext => ({ appArmorProfile: { type } });
+test.each<[Partial<Pod['spec']>, boolean]>([
+  [{}, true],
+  [{ securityContext: profile('Unconfined') }, true],
+  [{ securityContext: profile('RuntimeDefault') }, false],
+  [{ containers: [{ name: 'c', securityContext: profile('RuntimeDefault') }] }, false],
+  [{ initContainers: [{ name: 'c', securityContext: profile('RuntimeDefault') }] }, false],
+])('without AppArmor on the host: %o', (spec, isAdmitted) => {
+  const why = 'Cannot enforce AppArmor: AppArmor is not enabled on the host';
+  expect(findRejection(pod('p', spec), node(), [], false)).toEqual(
+    isAdmitted ? undefined : { reason: 'AppArmor', message: why },
+  );
+  expect(findRejection(pod('p', spec), node(), [], true)).toBeUndefined();
 });
 
 test('the status of a rejected pod says no more than that', () => {

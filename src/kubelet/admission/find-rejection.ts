@@ -18,8 +18,14 @@ export const NODE_AFFINITY = 'NodeAffinity';
  * first, or undefined. Pure. Source: `pkg/kubelet/lifecycle/predicate.go`, and the order of `AdmissionCheck` in
  * `pkg/scheduler/eventhandlers.go`; of other pods none is evicted for a critical one.
  * @param others the pods that the node runs, without those that have ended
+ * @param hasAppArmor whether the node's kernel confines by it
  */
-export function findRejection(pod: Pod, node: Node, others: readonly Pod[]): Rejection | undefined {
+export function findRejection(
+  pod: Pod,
+  node: Node,
+  others: readonly Pod[],
+  hasAppArmor: boolean,
+): Rejection | undefined {
   const { labels } = pod.metadata;
   const { os, securityContext, tolerations = [] } = pod.spec;
   // Upstream looks at the pod's own label of that name.
@@ -45,7 +51,16 @@ export function findRejection(pod: Pod, node: Node, others: readonly Pod[]): Rej
   const conflict = hostPortConflict(pod, others);
   if (conflict) return conflict;
   const taint = node.spec?.taints?.find((t) => t.effect === 'NoExecute' && !isTolerated(t, tolerations));
-  return taint && failed('TaintToleration', "node(s) had taints that the pod didn't tolerate");
+  if (taint) return failed('TaintToleration', "node(s) had taints that the pod didn't tolerate");
+  if (hasAppArmor || !wantsAppArmor(pod)) return undefined;
+  return { reason: 'AppArmor', message: 'Cannot enforce AppArmor: AppArmor is not enabled on the host' };
+}
+
+/** Whether anything of the pod is to be confined by a profile (`pkg/security/apparmor/helpers.go`). */
+function wantsAppArmor({ spec }: Pod): boolean {
+  const { securityContext, containers, initContainers = [] } = spec;
+  const contexts = [securityContext, ...[...containers, ...initContainers].map((c) => c.securityContext)];
+  return contexts.some((context) => (context?.appArmorProfile?.type ?? 'Unconfined') !== 'Unconfined');
 }
 
 function failed(predicate: string, why: string): Rejection {

@@ -17,11 +17,12 @@ export async function readNodeFacts(given: {
   readonly podCIDR?: string | undefined;
   readonly maxPods: number;
 }): Promise<NodeFacts> {
-  const [machineID, systemUUID, bootID, osRelease, disk, memoryBytes] = await Promise.all([
+  const [machineID, systemUUID, bootID, osRelease, appArmor, disk, memoryBytes] = await Promise.all([
     readText('/etc/machine-id'),
     readText('/sys/class/dmi/id/product_uuid'),
     readText('/proc/sys/kernel/random/boot_id'),
     readText('/etc/os-release'),
+    readText('/sys/module/apparmor/parameters/enabled'),
     statfs(given.rootDir).catch(() => undefined),
     memoryCapacity(),
   ]);
@@ -39,6 +40,7 @@ export async function readNodeFacts(given: {
     systemUUID: systemUUID || machineID,
     bootID,
     kernelVersion: release(),
+    hasAppArmor: appArmor === 'Y',
     osImage: /^PRETTY_NAME="?([^"\n]*)"?$/m.exec(osRelease)?.[1] ?? '',
     architecture: GO_ARCHITECTURES[arch()] ?? arch(),
     podCIDR: given.podCIDR,

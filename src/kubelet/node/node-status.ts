@@ -19,6 +19,8 @@ export interface NodeFacts {
   readonly bootID: string;
   readonly kernelVersion: string;
   readonly osImage: string;
+  /** Whether the kernel confines by AppArmor. */
+  readonly hasAppArmor: boolean;
   /** `amd64`, `arm64`: Go's names. */
   readonly architecture: string;
   readonly podCIDR?: string | undefined;

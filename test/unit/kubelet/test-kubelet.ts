@@ -56,6 +56,7 @@ const FACTS = {
   bootID: 'b',
   kernelVersion: 'k',
   osImage: 'o',
+  hasAppArmor: false,
   architecture: 'amd64',
 };
 
