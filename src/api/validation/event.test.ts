@@ -64,6 +64,7 @@ describe('events.k8s.io/v1', () => {
 
   test('a change: the series goes on, all else stays', () => {
     expect(changed({ series: { count: 2, lastObservedTime: '2026-01-01T00:00:01.000000Z' } })).toEqual([]);
+    expect(changed({ source: {}, related: { name: '' } })).toEqual([]);
     expect(changed({ reason: 's', series: { count: 1, lastObservedTime: 't' } })).toEqual([
       'series.count: Invalid value: "": should be at least 2',
       'reason: Invalid value: "s": field is immutable',

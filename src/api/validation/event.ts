@@ -56,10 +56,18 @@ export function validateEventV1Change(event: Event, old: Event, errors: FieldErr
   validateAlways(event, 'reportingController', errors);
   if (!isDeepStrictEqual(event.series, old.series)) validateSeries(event, errors);
   for (const field of IMMUTABLE) {
-    if (isDeepStrictEqual(event[field], old[field])) continue;
+    if (isDeepStrictEqual(meantBy(event[field]), meantBy(old[field]))) continue;
     const name = field === 'reportingComponent' ? 'reportingController' : field;
     errors.push(invalid(name, event[field], FIELD_IS_IMMUTABLE));
   }
+}
+
+/** Clients in Go write empty structs and texts where there is nothing. */
+function meantBy(value: unknown): unknown {
+  if (value === '' || value === 0) return undefined;
+  if (typeof value !== 'object' || value === null) return value;
+  const members = Object.entries(value).filter(([, member]) => meantBy(member) !== undefined);
+  return members.length > 0 ? Object.fromEntries(members) : undefined;
 }
 
 function validateSeries({ series }: Event, errors: FieldError[]): void {

@@ -85,6 +85,15 @@ test('a watch with initial events ends them with a bookmark', async () => {
   expect(later).toMatchObject({ type: 'ADDED', object: { metadata: { name: 'later' } } });
 });
 
+test('who watches metadata only gets bookmarks of the same type', async () => {
+  const query =
+    'sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true&fieldSelector=metadata.name%3Dnone';
+  const accept = 'application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io';
+  const [bookmark] = await watch(query, 1, undefined, accept);
+  const object = { kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1' };
+  expect(bookmark).toMatchObject({ type: 'BOOKMARK', object });
+});
+
 test('a quiet watch gets a bookmark every minute when it wants them', async () => {
   const { resourceVersion } = (await server.client.list(CONFIGMAPS)).metadata;
   const query = `resourceVersion=${resourceVersion}&allowWatchBookmarks=true`;
@@ -222,6 +231,49 @@ test.each([
     .catch(() => {});
   const answer = await server.ask(`/api/v1/namespaces/default/pods/logs/log?${query}`);
   expect([answer.code, JSON.parse(answer.text).message]).toEqual([code, message]);
+});
+
+test('an eviction is told in the pod, and is of the pod that it names', async () => {
+  const pod = { metadata: { name: 'e' }, spec: { nodeName: 'n', containers: [{ name: 'c', image: 'x' }] } };
+  const path = '/api/v1/namespaces/default/pods';
+  await server.ask(path, { method: 'POST', body: pod });
+  const evict = async (body: object) => {
+    const { code, text } = await server.ask(`${path}/e/eviction`, { method: 'POST', body });
+    return [code, JSON.parse(text).message];
+  };
+  const read = async () => JSON.parse((await server.ask(`${path}/e`)).text);
+  const mismatch = [400, 'name in URL does not match name in Eviction object'];
+  expect(await evict({})).toEqual(mismatch);
+  expect(await evict({ metadata: { name: 'f' } })).toEqual(mismatch);
+  const metadata = { name: 'e' };
+  expect(await evict({ metadata, deleteOptions: { preconditions: { uid: 'x' } } })).toMatchObject([409, {}]);
+  expect(await evict({ metadata, deleteOptions: { dryRun: ['All'] } })).toEqual([201, undefined]);
+  const before = await read();
+  expect(before.status.conditions).toBeUndefined();
+  const { resourceVersion } = before.metadata;
+  const deleteOptions = { gracePeriodSeconds: 7, preconditions: { resourceVersion } };
+  expect(await evict({ metadata, deleteOptions })).toEqual([201, undefined]);
+  expect(await read()).toMatchObject({
+    metadata: { deletionGracePeriodSeconds: 7 },
+    status: {
+      conditions: [
+        {
+          type: 'DisruptionTarget',
+          status: 'True',
+          reason: 'EvictionByEvictionAPI',
+          message: 'Eviction API: evicting',
+          lastTransitionTime: expect.any(String),
+        },
+      ],
+    },
+  });
+});
+
+test('a binding is of the pod that it names', async () => {
+  const path = '/api/v1/namespaces/default/pods/none/binding';
+  const body = { metadata: { name: 'other' }, target: { kind: 'Node', name: 'n' } };
+  const { code, text } = await server.ask(path, { method: 'POST', body });
+  expect([code, JSON.parse(text).message]).toEqual([400, 'name in URL does not match name in Binding object']);
 });
 
 test('ephemeral containers are refused by name', async () => {

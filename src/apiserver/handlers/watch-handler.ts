@@ -18,6 +18,13 @@ const BOOKMARK_EVERY_MS = 60_000;
 /** Without timeoutSeconds a watch ends after once to twice this time, as upstream's do. */
 const DEFAULT_TIMEOUT_MS = 30 * 60_000;
 
+/** What a bookmark's metadata are put into: a client knows one type only. */
+function emptyObject({ resource }: ResourceDefinition, { as }: Representation): object {
+  if (as === 'Table') return { kind: as, apiVersion: 'meta.k8s.io/v1', columnDefinitions: null, rows: [] };
+  if (as) return { kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1' };
+  return { kind: resource.kind, apiVersion: apiVersionOf(resource) };
+}
+
 /** Streams a resource's changes to one client, one JSON line each. */
 export function serveWatch(
   exchange: Exchange,
@@ -53,12 +60,7 @@ export function serveWatch(
   };
   const bookmark = (revision: number, annotations?: Record<string, string>): void => {
     const metadata = { resourceVersion: String(revision), ...(annotations ? { annotations } : {}) };
-    const { kind } = definition.resource;
-    const object =
-      representation.as === 'Table'
-        ? { kind: 'Table', apiVersion: 'meta.k8s.io/v1', metadata, columnDefinitions: null, rows: [] }
-        : { kind, apiVersion: apiVersionOf(definition.resource), metadata };
-    line('BOOKMARK', JSON.stringify(object));
+    line('BOOKMARK', JSON.stringify({ ...emptyObject(definition, representation), metadata }));
   };
   const sink: WatchSink = {
     event: ({ type, version }) => line(type, render(version)),

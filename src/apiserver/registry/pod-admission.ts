@@ -11,6 +11,9 @@ const PRIORITY_CLASSES: Readonly<Record<string, number>> = {
   'system-node-critical': 2_000_001_000,
 };
 
+/** Of every class that exists. */
+const PREEMPTION = 'PreemptLowerPriority';
+
 /**
  * What upstream's admission plugins fill into a new pod: ServiceAccount (without the token volume), DefaultTolerationSeconds, Priority,
  * RuntimeClass.
@@ -65,5 +68,9 @@ function admitPriority(spec: PodSpec, name: string): void {
     throw forbidden(PODS, name, why);
   }
   spec.priority = priority;
-  spec.preemptionPolicy ??= 'PreemptLowerPriority';
+  if (spec.preemptionPolicy !== undefined && spec.preemptionPolicy !== PREEMPTION) {
+    const why = `the string value of PreemptionPolicy (${spec.preemptionPolicy}) must not be provided in pod spec; priority admission controller computed ${PREEMPTION} from the given PriorityClass name`;
+    throw forbidden(PODS, name, why);
+  }
+  spec.preemptionPolicy = PREEMPTION;
 }

@@ -98,6 +98,16 @@ describe('deleting a pod', () => {
     expect(find(pods, 'default/p')).toBeUndefined();
   });
 
+  test('a period that is shortened to what is over already ends in a second', async () => {
+    createPod('p', { nodeName: 'n' });
+    remove('p');
+    await clock.advance(10_000);
+    expect(remove('p', 5).version.object.metadata).toMatchObject({
+      deletionTimestamp: '2026-01-01T00:00:10Z',
+      deletionGracePeriodSeconds: 1,
+    });
+  });
+
   test.each<[string, Partial<Pod['spec']>, Pod['status'] | undefined]>([
     ['without a node', {}, undefined],
     ['succeeded', { nodeName: 'n' }, { phase: 'Succeeded' }],
@@ -166,6 +176,10 @@ describe('a pod', () => {
       'pods "p" is forbidden: error looking up service account default/none: serviceaccount "none" not found',
     ],
     [{ priorityClassName: 'none' }, 'pods "p" is forbidden: no PriorityClass with name none was found'],
+    [
+      { preemptionPolicy: 'Never' },
+      'pods "p" is forbidden: the string value of PreemptionPolicy (Never) must not be provided in pod spec; priority admission controller computed PreemptLowerPriority from the given PriorityClass name',
+    ],
     [
       { priority: 5 },
       'pods "p" is forbidden: the integer value of priority (5) must not be provided in pod spec; priority admission controller computed 0 from the given PriorityClass name',

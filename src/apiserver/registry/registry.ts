@@ -323,7 +323,7 @@ export class Registry {
     const key = keyOf(definition, namespace, name);
     let version = this.store.get(collection, key);
     if (!version) throw notFound(resource, name);
-    checkPreconditions(definition, version, options.preconditions);
+    checkPreconditions(definition, version.object, options.preconditions);
     this.admission.admitDelete(definition, version.object);
 
     const marked = this.markDeleted(definition, version.object, options.gracePeriodSeconds);
@@ -360,7 +360,10 @@ export class Registry {
     if (period === undefined || deletionGracePeriodSeconds === undefined || period >= deletionGracePeriodSeconds) {
       return undefined;
     }
-    return mark(parseTime(deletionTimestamp)! - (deletionGracePeriodSeconds - period) * 1000, period);
+    const end = parseTime(deletionTimestamp)! - (deletionGracePeriodSeconds - period) * 1000;
+    // What is shortened to a time that is over already ends now, and whoever watches still gets the second to see it.
+    if (end < this.clock.now()) return mark(this.clock.now(), Math.min(period, 1));
+    return mark(end, period);
   }
 
   /**
@@ -477,12 +480,13 @@ function refuseInvalid({ resource, view }: ResourceDefinition, object: KubeObjec
   if (errors.length > 0) throw invalidError(kind, object.metadata.name ?? '', errors);
 }
 
-function checkPreconditions(
+/** @throws ApiStatusError 409 */
+export function checkPreconditions(
   { resource }: ResourceDefinition,
-  version: Version,
+  object: KubeObject,
   wanted: Preconditions | undefined,
 ): void {
-  const { uid, resourceVersion, name = '' } = version.object.metadata;
+  const { uid, resourceVersion, name = '' } = object.metadata;
   // Upstream names the kind here, not the resource.
   const subject = { group: resource.group, plural: resource.kind };
   if (wanted?.uid && wanted.uid !== uid) {

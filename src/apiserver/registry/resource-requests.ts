@@ -1,5 +1,5 @@
 import { type Decoded, decodePatched, type FieldValidation } from '../../api/decode.ts';
-import type { Binding, DeleteOptions, Eviction, Namespace, Pod } from '../../api/generated/types.ts';
+import type { Binding, DeleteOptions, Eviction, Namespace, Pod, PodCondition } from '../../api/generated/types.ts';
 import { applyPatch, type PatchBodyType } from '../../api/patch.ts';
 import { type KubeObject, PODS, type Resource } from '../../api/resources.ts';
 import type { ApiStatusError } from '../../api/status-error.ts';
@@ -11,7 +11,7 @@ import type { Version } from '../storage/mvcc.ts';
 import { badRequest, conflict, methodNotAllowed, noSuchResource } from './api-errors.ts';
 import type { ClusterAdmission } from './cluster-admission.ts';
 import type { ReadOptions } from './list-options.ts';
-import { type Deleted, matchName, type Page, type Registry, type WatchSink } from './registry.ts';
+import { checkPreconditions, type Deleted, matchName, type Page, type Registry, type WatchSink } from './registry.ts';
 import { hasSubresource, type ResourceDefinition } from './resource-definition.ts';
 
 /** An object, or one of its parts. */
@@ -180,7 +180,8 @@ export class ResourceRequests {
 
   /** Source: pkg/registry/core/pod/storage assignPod */
   private bind({ definition, namespace, name }: Target, body: Body, request: WriteRequest): void {
-    const { target } = this.decode(body, BINDINGS, request);
+    const { metadata, target } = this.decode(body, BINDINGS, request);
+    if (metadata.name !== name) throw badRequest('name in URL does not match name in Binding object');
     if (target?.kind && target.kind !== 'Node') {
       const detail = 'supported values: "Node", "<empty>"';
       throw invalidError(BINDINGS, name, [{ type: 'NotSupported', field: 'target.kind', value: target.kind, detail }]);
@@ -198,26 +199,53 @@ export class ResourceRequests {
     const prepare = (object: KubeObject): void => {
       const pod = object as Pod;
       pod.spec.nodeName = target.name;
-      const others = pod.status?.conditions?.filter(({ type }) => type !== 'PodScheduled') ?? [];
-      const scheduled = { type: 'PodScheduled', status: 'True', lastTransitionTime: formatTime(this.clock.now()) };
-      pod.status = { ...pod.status, conditions: [...others, scheduled] };
+      setPodCondition(pod, {
+        type: 'PodScheduled',
+        status: 'True',
+        lastTransitionTime: formatTime(this.clock.now()),
+      });
     };
     const startedAt = this.clock.monotonic();
     const { object } = this.registry.update(definition, namespace, name, change, { ...request, prepare });
     this.traces?.note({ podUID: object.metadata.uid! }, 'bind', target.name, startedAt);
   }
 
-  private evict(target: Target, body: Body, request: WriteRequest): void {
+  /** Source: pkg/registry/core/pod/storage/eviction.go; there are no disruption budgets */
+  private evict({ definition, namespace, name }: Target, body: Body, request: WriteRequest): void {
     const { metadata, deleteOptions } = this.decode(body, EVICTIONS, request);
-    if (metadata.name && metadata.name !== target.name) {
-      throw badRequest(`name in URL does not match name in Eviction object: ${target.name} != ${metadata.name}`);
+    if (metadata.name !== name) throw badRequest('name in URL does not match name in Eviction object');
+    const dryRun = request.dryRun || deleteOptions?.dryRun?.length ? ['All'] : undefined;
+    if (dryRun) {
+      this.registry.delete(definition, namespace, name, { ...deleteOptions, dryRun });
+      return;
     }
-    const dryRun = request.dryRun ? ['All'] : undefined;
-    this.registry.delete(target.definition, target.namespace, target.name, {
-      ...deleteOptions,
-      ...(dryRun ? { dryRun } : {}),
-    });
+    const { preconditions, ...options } = deleteOptions ?? {};
+    const change = (old: KubeObject): KubeObject => {
+      checkPreconditions(definition, old, preconditions);
+      return structuredClone(old);
+    };
+    const prepare = (object: KubeObject): void => {
+      setPodCondition(object as Pod, {
+        type: 'DisruptionTarget',
+        status: 'True',
+        reason: 'EvictionByEvictionAPI',
+        message: 'Eviction API: evicting',
+        lastTransitionTime: formatTime(this.clock.now()),
+      });
+    };
+    this.registry.update(definition, namespace, name, change, { prepare });
+    this.registry.delete(definition, namespace, name, options);
   }
+}
+
+/** Puts a condition in the place of the one of its type; one that says the same keeps its time. */
+function setPodCondition(pod: Pod, condition: PodCondition): void {
+  const conditions = pod.status?.conditions ?? [];
+  const before = conditions.find(({ type }) => type === condition.type);
+  const lastTransitionTime =
+    before?.status === condition.status ? before.lastTransitionTime : condition.lastTransitionTime;
+  const others = conditions.filter((each) => each !== before);
+  pod.status = { ...pod.status, conditions: [...others, { ...condition, lastTransitionTime }] };
 }
 
 /** Subresources whose GET shows the object itself. */
