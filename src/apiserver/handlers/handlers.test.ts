@@ -101,6 +101,18 @@ test('a quiet watch gets a bookmark every minute when it wants them', async () =
   expect(bookmark).toMatchObject({ type: 'BOOKMARK', object: { metadata: { resourceVersion } } });
 });
 
+test('a table of service accounts is of names and ages; what rows carry must be known', async () => {
+  const path = '/api/v1/namespaces/default/serviceaccounts';
+  const headers = { Accept: 'application/json;as=Table;v=v1;g=meta.k8s.io' };
+  const { columnDefinitions } = JSON.parse((await server.ask(path, { headers })).text);
+  expect(columnDefinitions.map(({ name }: { name: string }) => name)).toEqual(['Name', 'Age']);
+  const { code, text } = await server.ask(`${path}?includeObject=Bad`, { headers });
+  expect([code, JSON.parse(text).message]).toEqual([
+    400,
+    `Unable to convert to Table as requested: includeObject: Invalid value: "Bad": must be 'Metadata', 'Object', 'None', or empty`,
+  ]);
+});
+
 test('a watch of tables names its columns once', async () => {
   const accept = 'application/json;as=Table;v=v1;g=meta.k8s.io';
   const [first, second] = await watch(
@@ -305,7 +317,9 @@ test('who reports an event is kept, whichever version of the API it came through
   expect([code, JSON.parse(text)]).toMatchObject([201, body]);
   const stored = JSON.parse((await server.ask('/api/v1/namespaces/default/events/reported')).text);
   expect(stored).toMatchObject({ reportingComponent: 'x.io/c', involvedObject: body.regarding });
-  expect(stored).not.toHaveProperty('reportingController');
+  expect(stored.source).toEqual({});
+  for (const other of ['reportingController', 'regarding', 'deprecatedSource'])
+    expect(stored).not.toHaveProperty(other);
   const found = await server.ask(`${path}?fieldSelector=regarding.name%3Dp,reportingController%3Dx.io/c`);
   expect(JSON.parse(found.text).items).toHaveLength(1);
   const refused = await server.ask(path, { method: 'POST', body: { ...body, type: 'Bad' } });

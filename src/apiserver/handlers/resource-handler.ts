@@ -204,7 +204,9 @@ function includeObject(exchange: Exchange): IncludeObject {
   const asked = exchange.query.get('includeObject') ?? '';
   if (asked === '' || asked === 'Metadata') return 'Metadata';
   if (asked === 'None' || asked === 'Object') return asked;
-  throw badRequest(`unrecognized includeObject value: ${asked}`);
+  throw badRequest(
+    `Unable to convert to Table as requested: includeObject: Invalid value: ${JSON.stringify(asked)}: must be 'Metadata', 'Object', 'None', or empty`,
+  );
 }
 
 async function deleteBody(exchange: Exchange): Promise<DeleteOptions | undefined> {

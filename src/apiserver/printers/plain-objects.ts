@@ -20,8 +20,8 @@ export const secretTable: TableDefinition<Secret> = {
 };
 
 export const serviceAccountTable: TableDefinition<ServiceAccount> = {
-  columns: columns('Name', 'Secrets', 'Age'),
-  cells: (account, now) => [account.metadata.name ?? '', account.secrets?.length ?? 0, age(account, now)],
+  columns: columns('Name', 'Age'),
+  cells: (account, now) => [account.metadata.name ?? '', age(account, now)],
 };
 
 export const leaseTable: TableDefinition<Lease> = {

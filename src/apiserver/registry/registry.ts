@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { applyDefaults } from '../../api/defaults.ts';
 import type { DeleteOptions, Preconditions } from '../../api/generated/types.ts';
-import type { KubeObject } from '../../api/resources.ts';
+import type { KubeObject, Resource } from '../../api/resources.ts';
 import { formatTime, parseTime } from '../../api/time.ts';
 import { type FieldError, forbidden, invalidError } from '../../api/validation/field-error.ts';
 import { validate, validateStatusUpdate, validateUpdate } from '../../api/validation/validate.ts';
@@ -233,7 +233,7 @@ export class Registry {
     ] as const) {
       delete metadata[field];
     }
-    applyDefaults(resource, object);
+    applyDefaults(storedResource(definition), object);
     this.admission.admitCreate(definition, object);
     strategy.prepareForCreate?.(object);
     refuseInvalid(definition, object, this.admission.allocate(definition, object));
@@ -283,7 +283,7 @@ export class Registry {
     matchNamespace(definition, object, namespace);
     this.checkVersion(definition, key, object, before);
     keepSystemFields(object, old);
-    applyDefaults(resource, object);
+    applyDefaults(storedResource(definition), object);
     if (options.prepare) options.prepare(object, old);
     else if (options.status) {
       keepAllButStatus(object, old);
@@ -474,10 +474,13 @@ function warn({ strategy }: ResourceDefinition, { warn: tell }: Writing, object:
   if (tell) for (const text of strategy.warnings?.(object, old) ?? []) tell(text);
 }
 
-function refuseInvalid({ resource, view }: ResourceDefinition, object: KubeObject, errors: FieldError[]): void {
-  // Errors are about the stored form.
-  const kind = view ? { group: '', kind: resource.kind } : resource;
-  if (errors.length > 0) throw invalidError(kind, object.metadata.name ?? '', errors);
+/** What defaults and errors are about: the stored form. */
+function storedResource({ resource, view }: ResourceDefinition): Resource {
+  return view?.stored ?? resource;
+}
+
+function refuseInvalid(definition: ResourceDefinition, object: KubeObject, errors: FieldError[]): void {
+  if (errors.length > 0) throw invalidError(storedResource(definition), object.metadata.name ?? '', errors);
 }
 
 /** @throws ApiStatusError 409 */

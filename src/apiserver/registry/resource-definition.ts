@@ -50,6 +50,7 @@ export interface ResourceDefinition {
   readonly collection: string;
   /** For a second version of a resource: from and to the form that is stored. */
   readonly view?: {
+    readonly stored: Resource;
     readonly fromStored: (object: KubeObject) => KubeObject;
     readonly toStored: (object: KubeObject) => KubeObject;
   };

@@ -136,7 +136,7 @@ export const RESOURCE_TABLE: readonly ResourceDefinition[] = [
     shortNames: ['ev'],
     storageVersionHash: 'r2yiGXH7wu8=',
     createsOnUpdate: true,
-    view: { fromStored: toEventsV1, toStored: fromEventsV1 },
+    view: { stored: EVENTS as Resource, fromStored: toEventsV1, toStored: fromEventsV1 },
   }),
   define(LEASES, leaseTable, {
     singular: 'lease',
