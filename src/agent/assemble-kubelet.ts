@@ -13,6 +13,7 @@ import { PullFeed } from '../kubelet/images/pull-feed.ts';
 import { Kubelet } from '../kubelet/kubelet.ts';
 import { drainConnections } from '../kubelet/network/drain-connections.ts';
 import { NftHostPortManager } from '../kubelet/network/host-port-manager.ts';
+import type { HostAddress } from '../kubelet/node/host-address.ts';
 import { readNodeFacts } from '../kubelet/node/node-facts.ts';
 import type { NodeSettings } from '../kubelet/ports.ts';
 import { noticeMany } from '../kubelet/prober/many-checks.ts';
@@ -32,7 +33,7 @@ import { UdpFlows } from '../lib/udp-flows.ts';
 export interface KubeletAssembly {
   readonly layout: InstanceLayout;
   readonly nodeName: string;
-  readonly nodeIP: string;
+  readonly hostAddress: HostAddress;
   readonly podCIDR: string;
   readonly resolvConf: string;
   readonly clusterDNS: readonly string[];
@@ -61,7 +62,7 @@ export async function assembleKubelet(given: KubeletAssembly): Promise<{
   reinstallHostPorts(): Promise<void>;
   stop(): Promise<void>;
 }> {
-  const { layout, nodeName, nodeIP, clock, traces } = given;
+  const { layout, nodeName, hostAddress, clock, traces } = given;
   const { client } = given.apiServer;
   const { runtime, images } = given.runtime;
   const logger = given.logger.child({ component: 'kubelet' });
@@ -73,7 +74,9 @@ export async function assembleKubelet(given: KubeletAssembly): Promise<{
     recorder,
     logger,
     traces,
-    hostIP: nodeIP,
+    get hostIP() {
+      return hostAddress.current;
+    },
     onVerdict: (podUID) => kubelet.wake(podUID),
     prober: noticeMany(networkProber(clock, runtime), clock, given.onManyChecks),
   });
@@ -97,7 +100,7 @@ export async function assembleKubelet(given: KubeletAssembly): Promise<{
 
   const node = await readNodeFacts({
     nodeName,
-    hostIP: nodeIP,
+    hostAddress,
     kubeletPort: server.port,
     rootDir: layout.rootDir,
     podCIDR: given.podCIDR,
@@ -105,7 +108,9 @@ export async function assembleKubelet(given: KubeletAssembly): Promise<{
   });
   const settings: NodeSettings = {
     nodeName,
-    hostIP: nodeIP,
+    get hostIP() {
+      return hostAddress.current;
+    },
     podsDir: layout.podsDir,
     podLogsDir: layout.podLogsDir,
     cgroupParent: layout.cgroupParent,

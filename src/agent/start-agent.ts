@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { hostname, networkInterfaces } from 'node:os';
+import { hostname } from 'node:os';
 import { NODES } from '../api/resources.ts';
 import { type ApiServer, startApiServer } from '../apiserver/api-server.ts';
 import type { KubeClient } from '../client/kube-client.ts';
@@ -15,6 +15,7 @@ import { PodNetwork } from '../kubelet/network/pod-network.ts';
 import { routeLocalnet } from '../kubelet/network/route-localnet.ts';
 import { resolveServiceCIDR } from '../kubelet/network/service-cidr.ts';
 import { watchTable } from '../kubelet/network/watch-table.ts';
+import { HostAddress } from '../kubelet/node/host-address.ts';
 import type { Clock } from '../lib/clock.ts';
 import { abortReason, errnoOf, messageOf, UserError } from '../lib/errors.ts';
 import { type InstanceLayout, instanceLayout } from '../lib/instance.ts';
@@ -132,7 +133,7 @@ export async function startAgent(options: AgentOptions, deps: AgentDeps): Promis
     const kubelet = await assembleKubelet({
       layout,
       nodeName,
-      nodeIP: hostAddress(),
+      hostAddress: new HostAddress(clock),
       podCIDR,
       resolvConf,
       clusterDNS,
@@ -278,14 +279,6 @@ export function nodeNameOf(host: string): string {
     .replace(/[^a-z0-9.-]/g, '-')
     .slice(0, 253);
   return name.replace(/^[-.]+|[-.]+$/g, '') || 'localhost';
-}
-
-/** The host's first IPv4 address that others can reach, or loopback. What pods on the host's network show as theirs. */
-function hostAddress(): string {
-  const external = Object.values(networkInterfaces())
-    .flatMap((addresses) => addresses ?? [])
-    .find(({ family, internal }) => family === 'IPv4' && !internal);
-  return external?.address ?? LOOPBACK;
 }
 
 /** Resolves when the node's condition Ready is True. */

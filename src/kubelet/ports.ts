@@ -6,7 +6,7 @@ import type { ContainerRuntimeStatus, PodRuntimeStatus, SandboxRuntimeStatus } f
 /** Facts about the node that configs and statuses need. */
 export interface NodeSettings {
   readonly nodeName: string;
-  /** The node's address; status.hostIP. */
+  /** The node's address, as it is when read; status.hostIP. */
   readonly hostIP: string;
   readonly podsDir: string;
   readonly podLogsDir: string;

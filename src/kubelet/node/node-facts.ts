@@ -10,7 +10,7 @@ const GO_ARCHITECTURES: Record<string, string> = { x64: 'amd64', ia32: '386' };
 /** Reads what there is to know about this machine. What cannot be read is left empty. */
 export async function readNodeFacts(given: {
   readonly nodeName: string;
-  readonly hostIP: string;
+  readonly hostAddress: { readonly current: string };
   readonly kubeletPort: number;
   /** A directory on the file system that pods' data goes to. */
   readonly rootDir: string;
@@ -28,7 +28,9 @@ export async function readNodeFacts(given: {
   ]);
   return {
     nodeName: given.nodeName,
-    hostIP: given.hostIP,
+    get hostIP() {
+      return given.hostAddress.current;
+    },
     hostname: hostname().toLowerCase(),
     cpus: availableParallelism(),
     memoryBytes,

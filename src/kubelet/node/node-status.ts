@@ -1,9 +1,10 @@
 import type { Node, NodeCondition, NodeStatus } from '../../api/generated/types.ts';
 import { formatTime } from '../../api/time.ts';
 
-/** What does not change while the agent runs. */
+/** What does not change while the agent runs, but for the host's address. */
 export interface NodeFacts {
   readonly nodeName: string;
+  /** As it is when read. */
   readonly hostIP: string;
   readonly hostname: string;
   readonly cpus: number;

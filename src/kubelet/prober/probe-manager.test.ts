@@ -31,6 +31,7 @@ function observed(...containers: ContainerRuntimeStatus[]): PodRuntimeStatus {
 }
 
 let clock: FakeClock;
+let hostIP: string;
 let checks: { at: number; type: string; input: AttemptInput }[];
 let events: string[];
 let verdicts: string[];
@@ -42,7 +43,9 @@ function newManager(): DefaultProbeManager {
     clock,
     logger: silentLogger,
     traces: new PodTraces(clock),
-    hostIP: '192.0.2.1',
+    get hostIP() {
+      return hostIP;
+    },
     recorder: {
       event: (_pod, type, reason, message, container) => events.push([type, reason, container, message].join(' ')),
     },
@@ -57,6 +60,7 @@ function newManager(): DefaultProbeManager {
 
 beforeEach(() => {
   clock = new FakeClock(EPOCH);
+  hostIP = '192.0.2.1';
   checks = [];
   events = [];
   verdicts = [];
@@ -365,5 +369,8 @@ describe('ProbeManager', () => {
     manager.syncPod(podWith({ readinessProbe: { exec } }), { ...status, sandboxes }, false);
     await clock.advance(10);
     expect(checks[0]!.input.podIP).toBe('192.0.2.1');
+    hostIP = '198.51.100.1';
+    await clock.advance(10_000);
+    expect(checks.at(-1)!.input.podIP).toBe('198.51.100.1');
   });
 });

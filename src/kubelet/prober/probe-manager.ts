@@ -13,7 +13,7 @@ export interface ProbeManagerOptions {
   readonly recorder: EventRecorder;
   readonly traces: PodTraces;
   readonly logger: Logger;
-  /** The node's address: where the probes of pods on the host's network go. */
+  /** The node's address, as it is when read: where the probes of pods on the host's network go. */
   readonly hostIP: string;
   /** A verdict changed: the pod needs a look. Called synchronously; must not throw. */
   readonly onVerdict: (podUID: string, container: string, type: ProbeType, verdict: ProbeVerdict) => void;
@@ -33,7 +33,9 @@ interface ContainerProbes {
 
 interface PodProbes {
   pod: Pod;
-  podIP: string | undefined;
+  /** The address that is the pod's alone, or was seen last. */
+  ownIP: string | undefined;
+  hostNetwork: boolean;
   terminating: boolean;
   readonly containers: Map<string, ContainerProbes>;
   /** By container: what killed the instance before the present one. */
@@ -67,12 +69,14 @@ export class DefaultProbeManager implements ProbeManager {
     if (probed.length === 0) return;
     let entry = this.pods.get(status.podUID);
     if (!entry) {
-      entry = { pod, podIP: undefined, terminating: false, containers: new Map(), killers: new Map() };
+      const none = { ownIP: undefined, hostNetwork: false, terminating: false };
+      entry = { pod, ...none, containers: new Map(), killers: new Map() };
       this.pods.set(status.podUID, entry);
     }
     const sandbox = status.sandboxes[0];
     entry.pod = pod;
-    entry.podIP = sandbox?.hostNetwork ? this.options.hostIP : (sandbox?.ips[0] ?? pod.status?.podIP);
+    entry.hostNetwork = sandbox?.hostNetwork === true;
+    entry.ownIP = sandbox?.ips[0] ?? pod.status?.podIP;
     entry.terminating ||= terminating;
     for (const container of probed) {
       // What is created already may follow one that still runs.
@@ -153,7 +157,7 @@ export class DefaultProbeManager implements ProbeManager {
         type,
         probe,
         published: publishedVerdict(type, published),
-        target: () => entry,
+        target: () => ({ pod: entry.pod, podIP: entry.hostNetwork ? this.options.hostIP : entry.ownIP }),
         onVerdict: (verdict) => {
           if (type === 'startup') this.beginDue(entry, probes, clock.monotonic());
           this.options.onVerdict(podUID, container.name, type, verdict);
