@@ -67,7 +67,7 @@ describe('a forecast', () => {
       ['a', 1],
       ['b', 1],
     ]);
-    expect(forecast.pods).toMatchObject([{ restarts: 3, ready: true }]);
+    expect(forecast.pods).toMatchObject([{ restarts: 3, phase: 'Running' }]);
     expect(at(forecast, 'problem', of('i'))).toHaveLength(1);
     expect(at(forecast, 'agentDied')).toEqual([]);
   });
@@ -187,6 +187,23 @@ describe('a forecast', () => {
     const failed = forecast.steps.filter((s) => s.probe?.type === 'liveness' && s.probe.outcome === 'failure');
     expect(failed.map((s) => s.probe!.streak)).toEqual([1, 2, 1, 2, 3]);
     expect(at(forecast, 'killing')[0]! - failed.at(-1)!.atMs).toBeLessThan(50);
+  });
+
+  it('a container that is there to end does so when it no longer fails; another one runs on', async () => {
+    const scenario = 'containers: { c: { runsFor: 2s, fails: 1 } }';
+    const phase = async (policy: string): Promise<unknown> => {
+      const spec = `restartPolicy: ${policy}\n  containers: [{ name: c, image: web }]`;
+      return (await run(pod('p', spec), {}, scenario)).pods[0];
+    };
+    expect(await phase('OnFailure')).toMatchObject({ phase: 'Succeeded', restarts: 1 });
+    expect(await phase('Always')).toMatchObject({ phase: 'Running', ready: true, restarts: 1 });
+  });
+
+  it('tells of a readiness gate that nobody opens, once', async () => {
+    const spec = 'readinessGates: [{ conditionType: x/y }]\n  containers: [{ name: c, image: web }]';
+    const forecast = await run(pod('p', spec));
+    const problems = forecast.steps.filter((s) => s.kind === 'problem').map((s) => s.text);
+    expect(problems).toEqual([expect.stringMatching(/^ReadinessGatesNotReady: .*"x\/y"/)]);
   });
 
   it('says of an exit that nobody is there for it', async () => {

@@ -14,6 +14,8 @@ import { probeStepWords } from './probe-step-words.ts';
 
 /** Warnings that a container's state or a probe's step tells already. */
 const TOLD_ELSEWHERE = new Set(['Unhealthy', 'BackOff', 'Failed']);
+/** All containers are ready; what others have to say is lacking, and in a simulation there is nobody to say it. */
+const GATES_NOT_READY = 'ReadinessGatesNotReady';
 const SERVICE_LABEL = 'kubernetes.io/service-name';
 
 type Written = Extract<Fact, { what: 'written' }>;
@@ -288,7 +290,12 @@ export class ForecastRecorder {
         atMs,
       );
     }
-    const isReady = getCondition(pod.status?.conditions, 'Ready')?.status === 'True' && !pod.metadata.deletionTimestamp;
+    const condition = getCondition(pod.status?.conditions, 'Ready');
+    const isReady = condition?.status === 'True' && !pod.metadata.deletionTimestamp;
+    const wasGated = getCondition(old?.status?.conditions, 'Ready')?.reason === GATES_NOT_READY;
+    if (condition?.reason === GATES_NOT_READY && !wasGated && track.askedAtMs === undefined) {
+      this.step({ atMs, kind: 'problem', text: `${condition.reason}: ${condition.message}`, ...podOf(track) });
+    }
     if (isReady !== track.ready.isOn && track.askedAtMs === undefined) {
       track.readyAtMs ??= atMs;
       const kind = isReady ? 'ready' : 'notReady';

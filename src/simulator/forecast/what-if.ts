@@ -1,6 +1,7 @@
 import type { Pod } from '../../api/generated/types.ts';
 import { parseImageName } from '../../kubelet/images/image-name.ts';
 import { probeSettings } from '../../kubelet/prober/probe-schedule.ts';
+import { effectiveRestartPolicy } from '../../kubelet/sync/restart-policy.ts';
 import type { Action, ContainerScript, HealthWindow, ImageScript, Scenario } from '../scenario.ts';
 import { sleepMsOf } from '../sleep-ms-of.ts';
 import type { PodTargets, Target } from './pod-targets.ts';
@@ -80,10 +81,11 @@ export class WhatIf {
       health,
     };
     const failing = { ...always, exitAfterMs: runsForMs ?? FAILS_AFTER_MS, exitCode: known.exitCode || 1 };
-    const usual =
-      runsForMs === undefined || (fails > 0 && ownMs === undefined)
-        ? always
-        : { ...always, exitAfterMs: runsForMs, exitCode: fails > 0 ? 0 : (known.exitCode ?? 0) };
+    // What fails until it no longer does runs on then, unless it is there to end.
+    const runsOn = runsForMs === undefined || (fails > 0 && !isToEnd(target));
+    const usual = runsOn
+      ? always
+      : { ...always, exitAfterMs: runsForMs, exitCode: fails > 0 ? 0 : (known.exitCode ?? 0) };
     return [...Array.from({ length: fails }, () => failing), usual];
   }
 
@@ -134,6 +136,11 @@ function shifted({ fromMs, toMs, ...window }: HealthWindow, ms: number): HealthW
 function initMs({ container }: Target): number {
   const words = [...(container.command ?? []), ...(container.args ?? [])];
   return Array.isArray(container.command) || Array.isArray(container.args) ? sleepMsOf(words) || INIT_MS : INIT_MS;
+}
+
+/** Whether it is done when it has succeeded. */
+function isToEnd({ pod, container, init }: Target): boolean {
+  return init || effectiveRestartPolicy(pod, container) !== 'Always';
 }
 
 /** Until the slowest chain of a container's probes has had its say. */
