@@ -10,7 +10,7 @@ import type { SimCase } from './sim-case.ts';
 
 const REGRESSIONS = new URL('../../test/sim/regressions/', import.meta.url);
 
-it('a few seeds; `make sim` runs a thousand', { timeout: 60_000 }, async () => {
+it('a few seeds; `make sim` runs 2,000', { timeout: 60_000 }, async () => {
   const { failures } = await runSeeds(Array.from({ length: 20 }, (_, i) => i));
   expect(failures).toEqual([]);
 });
