@@ -392,7 +392,7 @@ describe('probe records', () => {
   });
 
   test('a check by HTTPS', () => {
-    const probe = { httpGet: { port: 443, path: '/', scheme: 'HTTPS' } };
+    const probe = { httpGet: { port: 443, path: '/', scheme: 'HTTPS' as const } };
     const { causes } = explainPod(running(), [], [record('readiness', [{}], { probe })], NOW);
     expect(causes[0]?.evidence[0]).toBe('readiness probe: GET https://:443/ every 10s, time-out 1s');
   });

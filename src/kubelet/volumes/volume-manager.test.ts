@@ -12,7 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { ConfigMap, Pod, PodSpec, Secret, Volume } from '../../api/generated/types.ts';
+import type { ConfigMap, Container, Pod, PodSpec, Secret, Volume } from '../../api/generated/types.ts';
 import { FakeClock } from '../../lib/fake-clock.ts';
 import { memoryLimit } from './empty-dir.ts';
 import type { Mounter } from './mounter.ts';
