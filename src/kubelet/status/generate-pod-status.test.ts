@@ -242,6 +242,33 @@ describe('generatePodStatus', () => {
     for (const s of containerStatuses ?? []) expect(s.state?.terminated?.message).toBe(`${'x'.repeat(3071)}\ufffd`);
   });
 
+  it.each([
+    ['Always', { waiting: { reason: 'RunContainerError' } }],
+    ['Never', { terminated: { exitCode: 128, reason: 'StartError' } }],
+  ])('one that could not start waits only if it is started again: %s', (restartPolicy, state) => {
+    const containerID = 'containerd://x';
+    const recorded: PodStatus = {
+      containerStatuses: [
+        {
+          name: 'x',
+          image: 'i',
+          imageID: 'i',
+          ready: false,
+          restartCount: 0,
+          containerID,
+          state: { waiting: { reason: 'RunContainerError', message: 'no such file' } },
+          lastState: { terminated: { exitCode: 128, reason: 'StartError', containerID } },
+        },
+      ],
+    };
+    const pod = {
+      metadata: { name: 'p', namespace: 'ns', uid: 'UID' },
+      spec: { restartPolicy, containers: ['x', 'y'].map((name) => ({ name, image: 'i' })) },
+    } as Pod;
+    const { containerStatuses } = generatePodStatus(derive(pod, recorded, {}, false));
+    expect(containerStatuses?.[0]?.state).toMatchObject(state);
+  });
+
   it('keeps the end of a container that the runtime has forgotten and that is not to run again', () => {
     const pod: Pod = {
       metadata: { name: 'p', namespace: 'ns', uid: 'UID' },

@@ -209,8 +209,10 @@ class StatusBuilder {
       result.allocatedResources = container.resources.requests;
     }
     const why = waitingOf(waiting, name, current);
-    const isDone = isPlainInit && state.terminated?.exitCode === 0;
-    if (why && state.terminated && !isDone && stage === 'syncing') {
+    const end = state.terminated;
+    const isDone = isPlainInit && end?.exitCode === 0;
+    // One that is not started again waits for nothing.
+    if (why && end && !isDone && stage === 'syncing' && decideOnExit(pod, container, end.exitCode) !== 'stay') {
       result.lastState = state;
       result.state = { waiting: { reason: why.reason, message: why.message } };
     }
