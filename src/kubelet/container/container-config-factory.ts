@@ -158,6 +158,7 @@ export class PodConfigFactory implements ContainerConfigFactory {
     if (subPath.split('/').includes('..')) {
       throw new Error(`unable to provision SubPath \`${subPath}\`: must not contain '..'`);
     }
+    if (!existsSync(volume.hostPath)) throw new Error(`stat ${volume.hostPath}: no such file or directory`);
     const target = subPathTarget(this.settings.podsDir, pod.metadata.uid ?? '', mount.name, container.name, index);
     try {
       await bindSubPath(volume.hostPath, subPath, target, this.mounter);

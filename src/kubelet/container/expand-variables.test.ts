@@ -29,5 +29,7 @@ test.each([
 
 test('strictly, a missing name is an error', () => {
   expect(expandStrictly('$(A)/$$(NOPE)', variables)).toBe('a/$(NOPE)');
-  expect(() => expandStrictly('$(NOPE)/$(A)', variables)).toThrow('missing value for "NOPE"');
+  expect(() => expandStrictly('$(NOPE)/$(A)', variables)).toThrow(/^missing value for NOPE$/);
+  expect(() => expandStrictly('$(Z)$(NOPE)$(Z)', variables)).toThrow(/^missing value for NOPE, Z$/);
+  expect(() => expandStrictly('$(E)', new Map([['E', '']]))).toThrow(/^missing value for E$/);
 });

@@ -8,12 +8,14 @@ export function expandVariables(text: string, variables: ReadonlyMap<string, str
   );
 }
 
-/** The same for a `subPathExpr`, where every name has to be known. @throws Error naming the missing ones */
+/**
+ * The same for a `subPathExpr`, where every name has to be known and not empty (`pkg/kubelet/container/helpers.go`).
+ * @throws Error naming the missing ones
+ */
 export function expandStrictly(text: string, variables: ReadonlyMap<string, string>): string {
   const missing = [...text.matchAll(/\$(?:\$|\(([^)]*)\))/g)]
     .map((match) => match[1])
-    .filter((name) => name !== undefined && !variables.has(name));
-  if (missing.length > 0)
-    throw new Error(`missing value for ${missing.map((name) => JSON.stringify(name)).join(', ')}`);
+    .filter((name) => name !== undefined && !variables.get(name));
+  if (missing.length > 0) throw new Error(`missing value for ${[...new Set(missing)].sort().join(', ')}`);
   return expandVariables(text, variables);
 }

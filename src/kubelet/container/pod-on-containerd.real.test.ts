@@ -194,6 +194,18 @@ describe('a pod on containerd', () => {
     expect(['10', '256']).toContain(ran.share);
   });
 
+  test('says which path of the host is missing below a subPath', async () => {
+    const pod = newPod('true', { volumeMounts: [{ name: 'h', mountPath: '/h', subPath: 'a' }] });
+    const container = pod.spec.containers[0]!;
+    const mounted = new Map([['h', { hostPath: '/no/such/directory', readOnly: false }]]);
+    const given = { pod, container, restartCount: 0, imageRef: 'i', volumes: mounted, podIPs: ['192.0.2.9'] };
+    expect(await configs.containerConfig(given)).toEqual({
+      ok: false,
+      reason: 'CreateContainerConfigError',
+      message: 'stat /no/such/directory: no such file or directory',
+    });
+  });
+
   test('sees its name, its DNS and its hosts file', async () => {
     const ran = await run(
       newPod('cat /etc/hostname /etc/resolv.conf /etc/hosts', {}, { hostname: 'web', subdomain: 's' }),
