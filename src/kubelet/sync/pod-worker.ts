@@ -559,10 +559,10 @@ export class PodWorker {
     try {
       const config = await this.sandboxConfig(attempt);
       const id = await runtime.runPodSandbox(config, '');
-      cgroups.set(pod);
       // Few containers need to know its address to be created: they come first.
       open(opened(id, attempt, undefined, ready.promise));
       await clock.turn();
+      cgroups.set(pod);
       const status = await pleg.refreshSandbox(this.identity, id);
       configs.writeHosts(pod, this.ipsIn(status));
       const subject = { podUID: this.podUID, sandbox: true };
