@@ -332,6 +332,16 @@ describe('on update', () => {
       { addressType: 'IPv6' },
       ['addressType: Invalid value: "IPv6": field is immutable'],
     ],
+    [
+      ENDPOINTSLICES,
+      { addressType: 'IPv4' },
+      { addressType: 'IPv5' as never, ports: [{ protocol: '' as never }] },
+      [
+        'addressType: Unsupported value: "IPv5": supported values: "FQDN", "IPv4", "IPv6"',
+        'ports[0].protocol: Unsupported value: "": supported values: "SCTP", "TCP", "UDP"',
+        'addressType: Invalid value: "IPv5": field is immutable',
+      ],
+    ],
     [LEASES, { spec: { holderIdentity: 'a' } }, { spec: { holderIdentity: 'b' } }, []],
     [
       SERVICES,

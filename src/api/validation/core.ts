@@ -338,12 +338,14 @@ function validateSlicePorts(ports: readonly DiscoveryV1EndpointPort[], errors: F
     if (name !== '') pushInvalid(errors, `ports[${i}].name`, name, isDNS1123Label(name));
     if (names.has(name)) errors.push(duplicate(`ports[${i}].name`, name));
     names.add(name);
-    requireOneOf(port.protocol ?? 'TCP', PROTOCOLS, `ports[${i}].protocol`, errors);
+    const { protocol = 'TCP' } = port;
+    if (!PROTOCOLS.includes(protocol)) errors.push(notSupported(`ports[${i}].protocol`, protocol, PROTOCOLS));
     validateAppProtocol(port.appProtocol, `ports[${i}]`, errors);
   }
 }
 
 export function validateEndpointSliceChange(slice: EndpointSlice, old: EndpointSlice, errors: FieldError[]): void {
+  validateEndpointSlice(slice, errors, old);
   if (slice.addressType !== old.addressType) {
     errors.push(invalid('addressType', slice.addressType, FIELD_IS_IMMUTABLE));
   }

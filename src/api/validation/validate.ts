@@ -44,7 +44,7 @@ const RULES: Readonly<Record<string, Rules>> = {
   Service: { object: validateService, change: validateServiceChange },
   Endpoints: { object: validateEndpoints },
   'Lease.coordination.k8s.io': { object: validateLease },
-  'EndpointSlice.discovery.k8s.io': { object: validateEndpointSlice, change: validateEndpointSliceChange },
+  'EndpointSlice.discovery.k8s.io': { object: validateEndpointSlice, update: validateEndpointSliceChange },
 };
 
 function rulesOf(resource: Resource): Rules | undefined {

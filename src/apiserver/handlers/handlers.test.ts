@@ -288,6 +288,13 @@ test('a binding is of the pod that it names', async () => {
   expect([code, JSON.parse(text).message]).toEqual([400, 'name in URL does not match name in Binding object']);
 });
 
+test('a PUT of what has gone in the meantime makes it anew, whatever version it had', async () => {
+  const path = '/apis/coordination.k8s.io/v1/namespaces/default/leases/gone';
+  const body = { metadata: { name: 'gone', resourceVersion: '5' }, spec: { holderIdentity: 'me' } };
+  const { code, text } = await server.ask(path, { method: 'PUT', body });
+  expect([code, JSON.parse(text).spec]).toEqual([201, body.spec]);
+});
+
 test('ephemeral containers are refused by name', async () => {
   await server.client.create(PODS, {
     metadata: { name: 'p', namespace: 'default' },

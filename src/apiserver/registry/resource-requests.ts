@@ -124,6 +124,8 @@ export class ResourceRequests {
     }
     const options = { ...request, status: this.writesStatus(target) };
     if (definition.createsOnUpdate && !subresource && !this.exists(target)) {
+      // Whoever replaces what has gone in the meantime has its version still.
+      delete object.metadata.resourceVersion;
       return { created: true, version: show(definition, this.registry.create(definition, namespace, object, request)) };
     }
     const version = this.registry.update(definition, namespace, name, () => object, options);
