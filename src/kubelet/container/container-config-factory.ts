@@ -23,6 +23,7 @@ import { expandStrictly } from './expand-variables.ts';
 import { fileMount, generateContainerConfig, volumeMount } from './generate-container-config.ts';
 import { generateSandboxConfig, podLogDir } from './generate-sandbox-config.ts';
 import { hostsFile } from './hosts-file.ts';
+import { CGROUP_ROOT, hasUnifiedCgroups } from './pod-cgroup.ts';
 import { resolveEnv } from './resolve-env.ts';
 import type { NodeCapacity } from './resource-field-ref.ts';
 import { needsImageUser, nonRootViolation } from './security-context.ts';
@@ -39,6 +40,7 @@ export class PodConfigFactory implements ContainerConfigFactory {
   private readonly capacity: NodeCapacity;
   private readonly objects: ConfigObjects;
   private readonly images: Pick<ImageService, 'imageStatus'>;
+  private readonly isUnified = hasUnifiedCgroups(CGROUP_ROOT);
   private readonly mounter: Mounter;
   private readonly services: LinkedServices;
   private readonly recorder: EventRecorder;
@@ -87,6 +89,7 @@ export class PodConfigFactory implements ContainerConfigFactory {
         env,
         mounts,
         memoryCapacityBytes,
+        isUnified: this.isUnified,
         imageUser,
       });
       return { ok: true, value: config };

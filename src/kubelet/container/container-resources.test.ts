@@ -19,12 +19,19 @@ test.each<[Container['resources'], number, number, number]>([
   [{ limits: { cpu: '1m' } }, 2, 1000, 0],
 ])('resources %o', (resources, shares, quota, memory) => {
   const container = { name: 'c', ...(resources ? { resources } : {}) };
-  expect(containerResources(pod('Burstable', container), container, GIB)).toMatchObject({
+  expect(containerResources(pod('Burstable', container), container, GIB, false)).toMatchObject({
     cpuShares: BigInt(shares),
     cpuPeriod: 100_000n,
     cpuQuota: BigInt(quota),
     memoryLimitInBytes: BigInt(memory),
   });
+});
+
+test('on cgroup v2 a container that is out of memory ends as a whole', () => {
+  const container = { name: 'c' };
+  const unified = (isUnified: boolean) =>
+    containerResources(pod('Burstable', container), container, GIB, isUnified).unified;
+  expect([unified(true), unified(false)]).toEqual([{ 'memory.oom.group': '1' }, {}]);
 });
 
 const asking = (memory: string): Container => ({ name: 'c', resources: { requests: { memory } } });

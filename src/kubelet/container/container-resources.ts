@@ -14,11 +14,18 @@ const MIN_QUOTA_US = 1000;
 const GUARANTEED_OOM_SCORE = -997;
 const BEST_EFFORT_OOM_SCORE = 1000;
 
-/** CPU weight and limit, memory limit and OOM score of a container (`pkg/kubelet/kuberuntime/kuberuntime_container_linux.go`). */
+/** With cgroup v2 a container that is out of memory ends as a whole, as it does with v1 when its first process is the victim. */
+const UNIFIED = { 'memory.oom.group': '1' };
+
+/**
+ * CPU weight and limit, memory limit and OOM score of a container (`pkg/kubelet/kuberuntime/kuberuntime_container_linux.go`).
+ * @param isUnified whether the host has cgroup v2
+ */
 export function containerResources(
   pod: Pod,
   container: Container,
   memoryCapacityBytes: number,
+  isUnified: boolean,
 ): LinuxContainerResources {
   const { limits = {}, requests = {} } = container.resources ?? {};
   const cpuLimit = limits.cpu === undefined ? 0 : quantityMillis(String(limits.cpu));
@@ -30,6 +37,7 @@ export function containerResources(
     cpuQuota: BigInt(cpuQuota(cpuLimit)),
     memoryLimitInBytes: BigInt(memoryLimit),
     oomScoreAdj: BigInt(oomScoreAdj(pod, container, memoryCapacityBytes)),
+    unified: isUnified ? UNIFIED : {},
   });
 }
 

@@ -16,6 +16,8 @@ export interface ContainerConfigInput {
   /** Made with `volumeMount` and `fileMount`. */
   readonly mounts: readonly Mount[];
   readonly memoryCapacityBytes: number;
+  /** Whether the host has cgroup v2; v1 unless said. */
+  readonly isUnified?: boolean;
   /** When `needsImageUser`. */
   readonly imageUser?: ImageUser | undefined;
 }
@@ -44,7 +46,7 @@ export function generateContainerConfig(input: ContainerConfigInput): ContainerC
     stdinOnce: container.stdinOnce ?? false,
     tty: container.tty ?? false,
     linux: {
-      resources: containerResources(pod, container, input.memoryCapacityBytes),
+      resources: containerResources(pod, container, input.memoryCapacityBytes, input.isUnified ?? false),
       securityContext: containerSecurityContext(pod, container, input.imageUser),
     },
   });

@@ -1,11 +1,11 @@
-import { existsSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Pod } from '../../api/generated/types.ts';
 import { errnoOf, messageOf } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/logger.ts';
 import type { PodCgroups } from '../ports.ts';
 import { MIN_SHARES, QUOTA_PERIOD_US } from './container-resources.ts';
-import { podCgroup, qosCgroups } from './pod-cgroup.ts';
+import { CGROUP_ROOT, hasUnifiedCgroups, podCgroup, qosCgroups } from './pod-cgroup.ts';
 import { burstableShares, type CgroupResources, cpuWeight, podCgroupResources } from './pod-cgroup-resources.ts';
 
 /** Tells the kernel what pods have against each other. The cgroups themselves are made by runc, with a pod's sandbox. */
@@ -17,7 +17,7 @@ export class HostPodCgroups implements PodCgroups {
 
   /**
    * @param options.pods those of this node that have not ended
-   * @param options.root `/sys/fs/cgroup`, but for tests
+   * @param options.root `CGROUP_ROOT`, but for tests
    */
   constructor(options: {
     readonly parent: string;
@@ -28,7 +28,7 @@ export class HostPodCgroups implements PodCgroups {
     this.parent = options.parent;
     this.pods = options.pods;
     this.logger = options.logger;
-    this.root = options.root ?? '/sys/fs/cgroup';
+    this.root = options.root ?? CGROUP_ROOT;
   }
 
   set(pod: Pod): void {
@@ -43,7 +43,7 @@ export class HostPodCgroups implements PodCgroups {
   }
 
   private write(cgroup: string, { cpuShares, cpuQuotaUs, memoryLimit }: CgroupResources): void {
-    if (existsSync(join(this.root, 'cgroup.controllers'))) {
+    if (hasUnifiedCgroups(this.root)) {
       const dir = join(this.root, cgroup);
       this.put(dir, 'cpu.weight', cpuWeight(cpuShares));
       if (cpuQuotaUs !== undefined) this.put(dir, 'cpu.max', `${cpuQuotaUs} ${QUOTA_PERIOD_US}`);

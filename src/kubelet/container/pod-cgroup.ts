@@ -1,7 +1,10 @@
+import { existsSync } from 'node:fs';
 import { readdir, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../../lib/errors.ts';
 
+/** Where cgroup v2 is mounted, or a directory per controller of v1 (and, on a hybrid host, v2 as `unified` among those). */
+export const CGROUP_ROOT = '/sys/fs/cgroup';
 const BURSTABLE = 'burstable';
 const BEST_EFFORT = 'besteffort';
 
@@ -15,18 +18,22 @@ export function podCgroup(parent: string, podUID: string, qosClass: string | und
   return join(parent, qos, `pod${podUID}`);
 }
 
+/** Whether the host has cgroup v2 alone. @param root `CGROUP_ROOT`, but for tests */
+export function hasUnifiedCgroups(root: string): boolean {
+  return existsSync(join(root, 'cgroup.controllers'));
+}
+
 /** Above the pods' of each class but Guaranteed, which are right below the parent. */
 export function qosCgroups(parent: string): { readonly burstable: string; readonly bestEffort: string } {
   return { burstable: join(parent, BURSTABLE), bestEffort: join(parent, BEST_EFFORT) };
 }
 
 /**
- * Removes the pod's cgroups, which runc leaves behind, from every hierarchy: cgroup v2 is mounted at `/sys/fs/cgroup`, v1 has a
- * directory per controller in it, and a hybrid host has v2 as `unified` among those. Resolves with whether all are gone: one that
- * the kernel still holds stays.
- * @param root `/sys/fs/cgroup`, but for tests
+ * Removes the pod's cgroups, which runc leaves behind, from every hierarchy. Resolves with whether all are gone: one that the kernel
+ * still holds stays.
+ * @param root `CGROUP_ROOT`, but for tests
  */
-export async function removePodCgroups(parent: string, podUID: string, root = '/sys/fs/cgroup'): Promise<boolean> {
+export async function removePodCgroups(parent: string, podUID: string, root = CGROUP_ROOT): Promise<boolean> {
   let gone = true;
   for (const hierarchy of [root, ...(await subdirectories(root))]) {
     for (const qos of ['', BURSTABLE, BEST_EFFORT]) {
