@@ -10,6 +10,7 @@ import {
   type RuntimeFact,
 } from '../cri/fake-runtime-service.ts';
 import type { RuntimeEvent } from '../cri/runtime-service.ts';
+import { parseImageName } from '../kubelet/images/image-name.ts';
 import type { ProbeType } from '../kubelet/ports.ts';
 import type { Random } from '../lib/random.ts';
 import type { ContainerRef, FactBody, SandboxRef } from './fact.ts';
@@ -330,6 +331,9 @@ function timeoutOf(method: FakeMethod): number {
   return isLookup ? LOOKUP_TIMEOUT_MS : CALL_TIMEOUT_MS;
 }
 
-function pullError(image: string): string {
+/** containerd names it in full. */
+function pullError(requested: string): string {
+  const name = parseImageName(requested);
+  const image = name.ok ? name.canonical : requested;
   return `failed to pull and unpack image "${image}": failed to resolve reference "${image}": ${image}: not found`;
 }

@@ -221,6 +221,7 @@ describe('a forecast', () => {
     );
     const texts = forecast.steps.map((s) => s.text.replace(/:.*/, ''));
     expect(texts.slice(0, 4)).toEqual(['created', 'pulls web', 'ErrImagePull', 'ImagePullBackOff']);
+    expect(forecast.steps[2]!.text).toContain('failed to pull and unpack image "docker.io/library/web:1": ');
     expect(at(forecast, 'ready')[0]).toBeGreaterThan(12_000);
     expect(at(forecast, 'ready')[0]).toBeLessThan(16_000);
   });
