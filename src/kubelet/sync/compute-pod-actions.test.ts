@@ -839,6 +839,17 @@ const CASES: readonly Case[] = [
     {},
   ],
   [
+    'RestartAllContainers, not for the first time: a second after the end of who asked for it',
+    (f) => {
+      f.pod.spec.containers[0]!.restartPolicyRules = [
+        { action: 'RestartAllContainers', exitCodes: { operator: 'In', values: [88] } },
+      ];
+      f.containers = [{ ...exited('a', 88), restartCount: 1 }, exited('b', 137), exited('side', 137)];
+      f.finishedAt['a-0'] = NOW - 400;
+    },
+    { retryAt: NOW + 600 },
+  ],
+  [
     'RestartAllContainers: nobody is removed while a removal that failed waits',
     (f) => {
       f.pod.spec.containers[0]!.restartPolicyRules = [

@@ -113,6 +113,12 @@ export interface PodActions {
 /** How long a container's restart waits unless configured: 10 s doubling to 5 min, forgotten after 10 min. */
 export const CRASH_LOOP_BACK_OFF: BackOffPolicy = { initialMs: 10_000, maxMs: 300_000, resetAfterMs: 600_000 };
 
+/**
+ * RestartAllContainers knows no back-off. Upstream's kubelet looks at its containers once a second, so one that always asks for it does
+ * not keep the machine busy; nor must it here, where an exit is acted upon at once.
+ */
+const RESTART_ALL_PERIOD_MS = 1000;
+
 /** When a pod has no terminationGracePeriodSeconds. */
 const DEFAULT_GRACE_SECONDS = 30;
 
@@ -491,6 +497,11 @@ class Planner {
     for (const c of containers) {
       if (c.state !== 'running' && c.state !== 'unknown') continue;
       this.kill.push({ ...this.killFor(c, 'restartAllContainers', { message: 'killing' }), graceSeconds: 0 });
+    }
+    const mayRemoveAt = this.in.finishedAt(trigger) + RESTART_ALL_PERIOD_MS;
+    if (trigger.restartCount > 0 && this.in.now < mayRemoveAt) {
+      this.lookAgainAt(mayRemoveAt);
+      return this.result();
     }
     const isKnown = isRestartingAll(this.in.published);
     if (isKnown && this.kill.length === 0 && !containers.some(({ id }) => this.isHeldBack(id))) {
