@@ -43,7 +43,9 @@ test('a node for as long as a block: apply, wait, logs, exec, fetch, and nothing
     await expect(node.apply('kind: Pod\napiVersion: v1\nmetadata: {name: Bad_Name}\n')).rejects.toThrow(
       'metadata.name',
     );
-    await node.apply(podManifest('job', { restartPolicy: 'Never', containers: [sh('app', 'exit 3')] }));
+    // Running is Ready, for a moment, without a probe.
+    const never = { readinessProbe: { exec: { command: ['false'] } } };
+    await node.apply(podManifest('job', { restartPolicy: 'Never', containers: [sh('app', 'exit 3', never)] }));
     await expect(node.waitFor('job')).rejects.toThrow(
       'pod job will not be Ready: phase Failed; app ended with exit code 3',
     );
