@@ -225,6 +225,18 @@ describe('pulls of one image', () => {
   });
 });
 
+test('a pull that another pod has begun took as long as this one has waited for it', async () => {
+  const first = ensure(pod('u1'), container('busybox'));
+  await clock.advance(40);
+  const second = ensure(pod('u2'), container('busybox'));
+  await clock.advance(22);
+  for (const result of [first, second]) expect((await result).ok).toBe(true);
+  expect(events.filter((e) => e.includes('Pulled')).map((e) => /in .* waiting/.exec(e)?.[0])).toEqual([
+    'in 62ms (62ms including waiting',
+    'in 22ms (22ms including waiting',
+  ]);
+});
+
 test('at most four pulls at once; waiting shows in the event', async () => {
   const results = [1, 2, 3, 4, 5].map((i) => ensure(pod(), container(`image-${i}`)));
   await clock.advance(124);

@@ -130,8 +130,10 @@ export class CriImageManager implements ImageManager {
     const startedAt = this.clock.monotonic();
     try {
       const pulled = await this.pulls.pull(requested, sandboxConfig, signal);
-      const took = goDuration(pulled.durationMs);
-      const inAll = goDuration(this.clock.monotonic() - startedAt);
+      const inAllMs = this.clock.monotonic() - startedAt;
+      const inAll = goDuration(inAllMs);
+      // Of a pull that another pod had begun before, only what this one has waited for.
+      const took = goDuration(Math.min(pulled.durationMs, inAllMs));
       this.event(
         pod,
         container,
