@@ -246,6 +246,8 @@ describe.each(kubectls)('kubectl $version', ({ path, version }) => {
     const spec = { nodeName, serviceAccountName: 'default', containers: [sh('app', WAIT)] };
     writeFileSync(file, podManifest(name, spec));
     await kubectl('create', '-f', file);
+    // kubectl names the version that it has just read: no status may come in between.
+    await node.current.podReady(name);
     expect(await kubectl('replace', '-f', file)).toBe(`pod/${name} replaced\n`);
     await kubectl('delete', '-f', file);
   });
