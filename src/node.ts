@@ -6,6 +6,7 @@
  *     const pod = await node.waitFor('web');
  *     fetch(`http://${pod.status.podIP}/`);
  */
+
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,6 +17,7 @@ import { startAgent } from './agent/start-agent.ts';
 import { stopInstance } from './agent/stop-instance.ts';
 import type { Pod } from './api/generated/types.ts';
 import { readManifest } from './api/manifest.ts';
+import { isTerminalPhase } from './api/pod-phase.ts';
 import { type KubeObject, PODS, pathOf } from './api/resources.ts';
 import { openSocket, sendRequest } from './cli/api-transport.ts';
 import { applyManifest } from './cli/apply-manifest.ts';
@@ -229,8 +231,7 @@ export async function startNode(options: NodeOptions = {}): Promise<KubeletteNod
 
 /** @throws UserError for a pod that has ended: no container of it is started again */
 function assertCanBeReady(pod: Pod): void {
-  const phase = pod.status?.phase;
-  if (phase !== 'Succeeded' && phase !== 'Failed') return;
+  if (!isTerminalPhase(pod.status?.phase)) return;
   throw new UserError(`pod ${pod.metadata.name} will not be Ready: ${waitsFor(pod)}`);
 }
 

@@ -1,4 +1,4 @@
-import { goText } from './go-text.ts';
+import { goText, jsonKind } from './go-text.ts';
 import { formatPath, JsonSyntaxError, parseJson } from './json-text.ts';
 import { setOwnValue } from './own-value.ts';
 import { canonicalQuantity, QuantityError } from './quantity.ts';
@@ -120,7 +120,7 @@ function decodeRoot<T extends KubeObject>(
   if (typeof value !== 'object' || Array.isArray(value)) {
     throw unrecognized(
       resource,
-      `json: cannot unmarshal ${kindOfJson(value)} into Go value of type ${KIND_STRUCT}`,
+      `json: cannot unmarshal ${jsonKind(value)} into Go value of type ${KIND_STRUCT}`,
       text(),
     );
   }
@@ -132,7 +132,7 @@ function decodeRoot<T extends KubeObject>(
     if (given !== undefined && given !== null && typeof given !== 'string') {
       throw unrecognized(
         resource,
-        `json: cannot unmarshal ${kindOfJson(given)} into Go struct field .${field} of type string`,
+        `json: cannot unmarshal ${jsonKind(given)} into Go struct field .${field} of type string`,
         text(),
       );
     }
@@ -246,12 +246,6 @@ class Context {
 
 type Decoder = (value: unknown, context: Context) => unknown;
 
-function kindOfJson(value: unknown): string {
-  if (value === null) return 'null';
-  if (Array.isArray(value)) return 'array';
-  return typeof value === 'boolean' ? 'bool' : typeof value;
-}
-
 const decoders = new Map<string, Decoder>();
 
 function decoderOf(typeName: string): Decoder {
@@ -287,7 +281,7 @@ function compileType(typeName: string): Decoder {
   return (value, context) => {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
       if (value === null) return {};
-      throw context.mismatch(kindOfJson(value), goType);
+      throw context.mismatch(jsonKind(value), goType);
     }
     const outer = context.struct;
     const result: Record<string, unknown> = {};
@@ -322,19 +316,19 @@ function compileField(schema: FieldSchema, stringType: string, required: boolean
     case 'string':
       if (schema.format === 'byte') return decodeBytes;
       return (value, context) => {
-        if (typeof value !== 'string') throw context.mismatch(kindOfJson(value), stringType);
+        if (typeof value !== 'string') throw context.mismatch(jsonKind(value), stringType);
         return value;
       };
     case 'boolean':
       return (value, context) => {
-        if (typeof value !== 'boolean') throw context.mismatch(kindOfJson(value), 'bool');
+        if (typeof value !== 'boolean') throw context.mismatch(jsonKind(value), 'bool');
         return value;
       };
     case 'integer':
       return integerDecoder(schema.format === 'int32' ? 'int32' : 'int64');
     case 'number':
       return (value, context) => {
-        if (typeof value !== 'number') throw context.mismatch(kindOfJson(value), 'float64');
+        if (typeof value !== 'number') throw context.mismatch(jsonKind(value), 'float64');
         return value;
       };
     case 'quantity':
@@ -369,7 +363,7 @@ function listDecoder(schema: FieldSchema, required: boolean): Decoder {
   const goType = `[]${goTypeOfField(schema.items ?? {})}`;
   const zero = zeroOf(schema.items ?? {});
   return (value, context) => {
-    if (!Array.isArray(value)) throw context.mismatch(kindOfJson(value), goType);
+    if (!Array.isArray(value)) throw context.mismatch(jsonKind(value), goType);
     if (value.length === 0 && !required) return undefined;
     return value.map((member, i) => {
       context.path.push(i);
@@ -386,7 +380,7 @@ function mapDecoder(schema: FieldSchema, required: boolean): Decoder {
   const zero = zeroOf(schema);
   return (value, context) => {
     if (typeof value !== 'object' || value === null || Array.isArray(value))
-      throw context.mismatch(kindOfJson(value), goType);
+      throw context.mismatch(jsonKind(value), goType);
     const keys = Object.keys(value);
     if (keys.length === 0 && !required) return undefined;
     const result: Record<string, unknown> = {};
@@ -404,7 +398,7 @@ function mapDecoder(schema: FieldSchema, required: boolean): Decoder {
 function integerDecoder(goType: 'int32' | 'int64'): Decoder {
   const max = goType === 'int32' ? 2 ** 31 : 2 ** 63;
   return (value, context) => {
-    if (typeof value !== 'number') throw context.mismatch(kindOfJson(value), goType);
+    if (typeof value !== 'number') throw context.mismatch(jsonKind(value), goType);
     if (!Number.isInteger(value) || value >= max || value < -max) throw context.mismatch(`number ${value}`, goType);
     return value;
   };
@@ -412,7 +406,7 @@ function integerDecoder(goType: 'int32' | 'int64'): Decoder {
 
 /** Types that decode themselves in Go know nothing of their place: their messages have none. */
 const custom = (value: unknown, goType: string): DecodeError =>
-  new DecodeError(`json: cannot unmarshal ${kindOfJson(value)} into Go value of type ${goType}`);
+  new DecodeError(`json: cannot unmarshal ${jsonKind(value)} into Go value of type ${goType}`);
 
 const decodeQuantity: Decoder = (value) => {
   if (typeof value === 'string') return canonicalQuantity(value.trim());
@@ -455,7 +449,7 @@ const decodeMicroTime: Decoder = (value) => {
 };
 
 const decodeBytes: Decoder = (value, context) => {
-  if (typeof value !== 'string') throw context.mismatch(kindOfJson(value), '[]uint8');
+  if (typeof value !== 'string') throw context.mismatch(jsonKind(value), '[]uint8');
   const bad = base64Error(value);
   if (bad !== undefined) {
     const problem = `illegal base64 data at input byte ${bad}`;

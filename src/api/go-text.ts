@@ -1,3 +1,10 @@
+/** What a JSON value is, as Go's decoder names it. */
+export function jsonKind(value: unknown): string {
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return 'array';
+  return typeof value === 'boolean' ? 'bool' : typeof value;
+}
+
 /** A JSON value as Go's `%v` prints what it decodes it into: `map[a:1 b:[x <nil>]]`. */
 export function goText(value: unknown): string {
   if (value === null || value === undefined) return '<nil>';

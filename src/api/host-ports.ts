@@ -26,8 +26,15 @@ export function hostPortsOf(pod: Pod): HostPort[] {
   );
 }
 
+/** Whether others have host ports that a pod asks for. Pure. */
+export function hasHostPortClash(pod: Pod, others: readonly Pod[]): boolean {
+  const wanted = hostPortsOf(pod);
+  const taken = wanted.length > 0 ? others.flatMap(hostPortsOf) : [];
+  return wanted.some((port) => taken.some((other) => clash(port, other)));
+}
+
 /** Whether two pods cannot have these ports at once: HostPortInfo.CheckConflict of the scheduler's framework. */
-export function hostPortsClash(a: HostPort, b: HostPort): boolean {
+function clash(a: HostPort, b: HostPort): boolean {
   return (
     a.protocol === b.protocol &&
     a.hostPort === b.hostPort &&

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { applyPatch as applyJsonOperations, type Operation, Pointer } from 'rfc6902';
 import { copyJson } from './copy-json.ts';
 import { SCHEMA } from './generated/schema.ts';
-import { goText } from './go-text.ts';
+import { goText, jsonKind } from './go-text.ts';
 import { JsonSyntaxError, parseJson } from './json-text.ts';
 import { ownValue, setOwnValue } from './own-value.ts';
 import type { KubeObject, Resource } from './resources.ts';
@@ -51,7 +51,7 @@ export function applyPatch<T extends KubeObject>(
 ): T {
   if (type === 'json') return applyJsonPatch(object, patch);
   if (!isMap(patch)) {
-    throw undecodable(`json: cannot unmarshal ${kindOf(patch)} into Go value of type map[string]interface {}`);
+    throw undecodable(`json: cannot unmarshal ${jsonKind(patch)} into Go value of type map[string]interface {}`);
   }
   if (type === 'merge') return mergePatch(copyJson(object), patch) as T;
   const typeName = typeNameOf(resource);
@@ -68,15 +68,9 @@ function isMap(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-function kindOf(value: unknown): string {
-  if (value === null) return 'null';
-  if (Array.isArray(value)) return 'array';
-  return typeof value === 'boolean' ? 'bool' : typeof value;
-}
-
 function applyJsonPatch<T>(object: T, patch: unknown): T {
   if (!Array.isArray(patch)) {
-    throw undecodable(`json: cannot unmarshal ${kindOf(patch)} into Go value of type []handlers.jsonPatchOp`);
+    throw undecodable(`json: cannot unmarshal ${jsonKind(patch)} into Go value of type []handlers.jsonPatchOp`);
   }
   if (patch.length > MAX_OPERATIONS) {
     throw new ApiStatusError(
@@ -87,7 +81,7 @@ function applyJsonPatch<T>(object: T, patch: unknown): T {
   }
   for (const operation of patch) {
     if (!isMap(operation)) {
-      throw undecodable(`json: cannot unmarshal ${kindOf(operation)} into Go value of type handlers.jsonPatchOp`);
+      throw undecodable(`json: cannot unmarshal ${jsonKind(operation)} into Go value of type handlers.jsonPatchOp`);
     }
     if (typeof operation.path !== 'string') throw rejected(new Error('operation without path'));
     // An operation on the whole document would not leave an object of this kind behind.

@@ -101,14 +101,24 @@ export function canonicalQuantity(text: string): string {
   return formatQuantity(parseQuantity(text));
 }
 
-/** Whole units (bytes, cores), rounded up. @throws QuantityError */
-export function quantityValue(text: string): number {
-  return Number(inUnits(parseQuantity(text).nanos, NANO));
+/** Whole units (bytes, cores), rounded up. */
+export function wholeUnits({ nanos }: Quantity): number {
+  return Number(inUnits(nanos, NANO));
 }
 
-/** Thousandths (millicores), rounded up. @throws QuantityError */
+/** Thousandths (millicores), rounded up. */
+export function thousandths({ nanos }: Quantity): number {
+  return Number(inUnits(nanos, 1_000_000n));
+}
+
+/** `wholeUnits` of a text. @throws QuantityError */
+export function quantityValue(text: string): number {
+  return wholeUnits(parseQuantity(text));
+}
+
+/** `thousandths` of a text. @throws QuantityError */
 export function quantityMillis(text: string): number {
-  return Number(inUnits(parseQuantity(text).nanos, 1_000_000n));
+  return thousandths(parseQuantity(text));
 }
 
 /** Negative, zero or positive, as `a` is less than, equal to or greater than `b`. @throws QuantityError */

@@ -1,3 +1,5 @@
+import { jsonKind } from '../api/go-text.ts';
+
 /** `json: cannot unmarshal WHAT into Go struct field STRUCT.FIELDS of type TYPE`; a number out of range has its value in it. */
 const MISMATCH = /json: cannot unmarshal (\w+)(?: (\S+))? into Go struct field \w*\.([\w.$-]+) of type /;
 
@@ -10,7 +12,7 @@ export function findMismatch(message: string, object: object): string | undefine
   const [, kind, number, fields] = MISMATCH.exec(message) ?? [];
   if (fields === undefined) return undefined;
   for (const { path, value } of placesOf(object, fields.split('.'), '')) {
-    if (kindOf(value) === kind && (number === undefined || String(value) === number)) return path;
+    if (jsonKind(value) === kind && (number === undefined || String(value) === number)) return path;
   }
   return undefined;
 }
@@ -29,10 +31,4 @@ function* placesOf(
     return;
   }
   for (const [key, item] of Object.entries(value)) yield* placesOf(item, fields, `${path}[${key}]`);
-}
-
-/** As Go's JSON names kinds. */
-function kindOf(value: unknown): string {
-  if (Array.isArray(value)) return 'array';
-  return typeof value === 'boolean' ? 'bool' : typeof value;
 }

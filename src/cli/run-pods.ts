@@ -1,5 +1,6 @@
 import type { ContainerStatus, Event, Pod } from '../api/generated/types.ts';
 import type { ManifestObject } from '../api/manifest.ts';
+import { isTerminalPhase } from '../api/pod-phase.ts';
 import { type KubeObject, PODS, pathOf, type Resource } from '../api/resources.ts';
 import { hasReason } from '../api/status-error.ts';
 import type { KubeClient, ObjectKey } from '../client/kube-client.ts';
@@ -407,7 +408,7 @@ function isReady(pod: Pod): boolean {
 }
 
 function isFinished(pod: Pod): boolean {
-  return pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed';
+  return isTerminalPhase(pod.status?.phase);
 }
 
 function isPulling({ pod }: PodView): boolean {

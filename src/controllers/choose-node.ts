@@ -1,6 +1,7 @@
 import type { Node, Pod, Taint } from '../api/generated/types.ts';
-import { hostPortsClash, hostPortsOf } from '../api/host-ports.ts';
+import { hasHostPortClash } from '../api/host-ports.ts';
 import { findShortages, isTolerated, matchesNodeAffinity } from '../api/node-fit.ts';
+import { isTerminalPhase } from '../api/pod-phase.ts';
 
 export type Placement = { readonly node: string } | { readonly unschedulable: string };
 
@@ -28,7 +29,7 @@ export function chooseNode(pod: Pod, nodes: readonly Node[], placed: readonly Po
 
 /** A pod that has ended takes nothing any more. */
 export function isFinished(pod: Pod): boolean {
-  return pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed';
+  return isTerminalPhase(pod.status?.phase);
 }
 
 /** Why a pod may not run on a node, by the first thing that speaks against it. */
@@ -38,11 +39,7 @@ function refusalsOf(pod: Pod, node: Node, neighbours: readonly Pod[]): string[] 
   const taint = node.spec?.taints?.find((t) => t.effect !== 'PreferNoSchedule' && !isTolerated(t, tolerations));
   if (taint) return ['node(s) had untolerated taint(s)'];
   if (!matchesNodeAffinity(pod, node)) return ["node(s) didn't match Pod's node affinity/selector"];
-  const wanted = hostPortsOf(pod);
-  const taken = wanted.length > 0 ? neighbours.flatMap(hostPortsOf) : [];
-  if (wanted.some((port) => taken.some((other) => hostPortsClash(port, other)))) {
-    return ["node(s) didn't have free ports for the requested pod ports"];
-  }
+  if (hasHostPortClash(pod, neighbours)) return ["node(s) didn't have free ports for the requested pod ports"];
   return findShortages(pod, node, neighbours).map(({ resource }) =>
     resource === 'pods' ? 'Too many pods' : `Insufficient ${resource}`,
   );

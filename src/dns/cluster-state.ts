@@ -1,4 +1,5 @@
 import type { EndpointSlice, Namespace, Pod, Service } from '../api/generated/types.ts';
+import { isTerminalPhase } from '../api/pod-phase.ts';
 import type { Informer } from '../client/informer.ts';
 import { ObjectIndex } from './object-index.ts';
 
@@ -54,6 +55,6 @@ export function serviceOf(slice: EndpointSlice): string {
 
 /** A finished pod's address may be another's by now. */
 function podIPs({ status }: Pod): readonly string[] {
-  if (status?.phase === 'Succeeded' || status?.phase === 'Failed') return [];
+  if (isTerminalPhase(status?.phase)) return [];
   return status?.podIPs?.flatMap(({ ip }) => ip ?? []) ?? [];
 }

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Node, Pod, PodStatus } from '../api/generated/types.ts';
+import { isTerminalPhase } from '../api/pod-phase.ts';
 import { NODES, PODS } from '../api/resources.ts';
 import { Informer } from '../client/informer.ts';
 import type { KubeClient } from '../client/kube-client.ts';
@@ -149,8 +150,8 @@ export class Kubelet implements PodLookup {
     this.isReady = true;
     const pods = this.informer.list().sort((a, b) => compare(creationTime(a), creationTime(b)));
     // Those that the node runs already come before those that want what is left.
-    for (const pod of pods) if (this.isAccepted(pod)) this.onPod(pod);
-    for (const pod of pods) this.onPod(pod);
+    const { accepted = [], others = [] } = Object.groupBy(pods, (p) => (this.isAccepted(p) ? 'accepted' : 'others'));
+    for (const pod of [...accepted, ...others]) this.onPod(pod);
     await this.cleanUpOrphans();
   }
 
@@ -277,7 +278,7 @@ export class Kubelet implements PodLookup {
   private isAccepted({ metadata, status }: Pod): boolean {
     return (
       status?.startTime !== undefined ||
-      isEnded(status?.phase) ||
+      isTerminalPhase(status?.phase) ||
       metadata.deletionTimestamp !== undefined ||
       this.pleg.identity(metadata.uid ?? '') !== undefined
     );
@@ -286,7 +287,7 @@ export class Kubelet implements PodLookup {
   /** The pods that have a claim to what the node has. */
   activePods(): Pod[] {
     const alive = [...this.workers.values()].filter((worker) => !worker.gone && worker.stage !== 'terminated');
-    return alive.map((worker) => worker.current).filter((pod) => !isEnded(pod.status?.phase));
+    return alive.map((worker) => worker.current).filter((pod) => !isTerminalPhase(pod.status?.phase));
   }
 
   private onPodGone(pod: Pod): void {
@@ -340,10 +341,6 @@ export class Kubelet implements PodLookup {
       this.options.logger.warn({ error: messageOf(error) }, 'what deleted pods left is not removed');
     }
   }
-}
-
-function isEnded(phase: string | undefined): boolean {
-  return phase === 'Succeeded' || phase === 'Failed';
 }
 
 function creationTime({ metadata }: Pod): string {

@@ -11,6 +11,7 @@ import type {
   Secret,
   ServiceAccount,
 } from '../generated/types.ts';
+import { jsonKind } from '../go-text.ts';
 import { JsonSyntaxError, parseJson } from '../json-text.ts';
 import {
   isConfigMapKey,
@@ -135,8 +136,7 @@ function jsonProblem(text: string): string | undefined {
     throw error;
   }
   if (typeof value === 'object' && !Array.isArray(value)) return undefined;
-  const kind = Array.isArray(value) ? 'array' : typeof value === 'boolean' ? 'bool' : typeof value;
-  return `json: cannot unmarshal ${kind} into Go value of type map[string]interface {}`;
+  return `json: cannot unmarshal ${jsonKind(value)} into Go value of type map[string]interface {}`;
 }
 
 export function validateSecretChange(secret: Secret, old: Secret, errors: FieldError[]): void {

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { decodeType } from '../../api/decode.ts';
 import type { EndpointSlice, Node, Pod, Service } from '../../api/generated/types.ts';
+import { isTerminalPhase } from '../../api/pod-phase.ts';
 import { ENDPOINTSLICES, NODES, PODS, SERVICES } from '../../api/resources.ts';
 import { ApiStatusError } from '../../api/status-error.ts';
 import { type FieldError, forbidden, invalid, invalidError } from '../../api/validation/field-error.ts';
@@ -75,7 +76,7 @@ export class PodStreams {
     const { nodeName } = pod.spec;
     if (!nodeName) throw badRequest(`pod ${name} does not have a host assigned`);
     const phase = pod.status?.phase;
-    if (route === 'exec' && (phase === 'Succeeded' || phase === 'Failed')) {
+    if (route === 'exec' && isTerminalPhase(phase)) {
       throw badRequest(`cannot exec into a container in a completed pod; current phase is ${phase}`);
     }
     query.delete('container');

@@ -1,5 +1,6 @@
 import type { Container, ContainerStatus, Event, Pod } from '../../api/generated/types.ts';
 import { humanDuration } from '../../api/human-duration.ts';
+import { isTerminalPhase } from '../../api/pod-phase.ts';
 import { parseTime } from '../../api/time.ts';
 import type { ProbeRecord } from '../../kubelet/ports.ts';
 import { timeLeft } from './duration.ts';
@@ -34,7 +35,7 @@ export function explainPod(
   now: number,
 ): Explanation {
   if (pod.metadata.deletionTimestamp !== undefined) return explainTerminating(pod, now);
-  if (pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed') return explainFinished(pod, events, now);
+  if (isTerminalPhase(pod.status?.phase)) return explainFinished(pod, events, now);
   const inits = initFacts(pod, events, probes, now);
   const apps = (pod.spec?.containers ?? []).map((c) => factsOf(pod, c, `container ${c.name}`, events, probes, now));
   const sidecars = inits.filter((f) => isSidecar(f.container));

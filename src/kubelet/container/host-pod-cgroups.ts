@@ -14,6 +14,7 @@ export class HostPodCgroups implements PodCgroups {
   private readonly pods: () => readonly Pod[];
   private readonly logger: Logger;
   private readonly root: string;
+  private readonly isUnified: boolean;
 
   /**
    * @param options.pods those of this node that have not ended
@@ -29,6 +30,7 @@ export class HostPodCgroups implements PodCgroups {
     this.pods = options.pods;
     this.logger = options.logger;
     this.root = options.root ?? CGROUP_ROOT;
+    this.isUnified = hasUnifiedCgroups(this.root);
   }
 
   set(pod: Pod): void {
@@ -43,7 +45,7 @@ export class HostPodCgroups implements PodCgroups {
   }
 
   private write(cgroup: string, { cpuShares, cpuQuotaUs, memoryLimit }: CgroupResources): void {
-    if (hasUnifiedCgroups(this.root)) {
+    if (this.isUnified) {
       const dir = join(this.root, cgroup);
       this.put(dir, 'cpu.weight', cpuWeight(cpuShares));
       if (cpuQuotaUs !== undefined) this.put(dir, 'cpu.max', `${cpuQuotaUs} ${QUOTA_PERIOD_US}`);

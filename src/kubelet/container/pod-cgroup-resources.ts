@@ -1,7 +1,7 @@
 import type { Pod } from '../../api/generated/types.ts';
 import { podResources } from '../../api/pod-resources.ts';
 import { qosClassOf } from '../../api/qos.ts';
-import { formatQuantity, type Quantity, quantityMillis, quantityValue } from '../../api/quantity.ts';
+import { quantityMillis, thousandths, wholeUnits } from '../../api/quantity.ts';
 import { cpuQuota, cpuShares, MIN_SHARES } from './container-resources.ts';
 
 /** What the kernel is told of a cgroup of pods. */
@@ -24,8 +24,8 @@ export function podCgroupResources(pod: Pod): CgroupResources {
   const isLimited = (name: string): boolean => qosClass === 'Guaranteed' || allLimited(pod, name);
   return {
     cpuShares: cpuShares(cpuRequest(pod)),
-    cpuQuotaUs: cpu && isLimited('cpu') ? cpuQuota(quantityMillis(formatQuantity(cpu))) : undefined,
-    memoryLimit: memory && isLimited('memory') ? quantityValue(formatQuantity(memory)) : undefined,
+    cpuQuotaUs: cpu && isLimited('cpu') ? cpuQuota(thousandths(cpu)) : undefined,
+    memoryLimit: memory && isLimited('memory') ? wholeUnits(memory) : undefined,
   };
 }
 
@@ -41,8 +41,8 @@ export function cpuWeight(shares: number): number {
 }
 
 function cpuRequest(pod: Pod): number {
-  const cpu: Quantity | undefined = podResources(pod, 'requests').cpu;
-  return cpu ? quantityMillis(formatQuantity(cpu)) : 0;
+  const { cpu } = podResources(pod, 'requests');
+  return cpu ? thousandths(cpu) : 0;
 }
 
 function allLimited({ spec }: Pod, name: string): boolean {

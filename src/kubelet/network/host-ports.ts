@@ -1,5 +1,5 @@
 import type { Pod } from '../../api/generated/types.ts';
-import { hostPortsClash, hostPortsOf } from '../../api/host-ports.ts';
+import { hasHostPortClash } from '../../api/host-ports.ts';
 
 /**
  * Why the kubelet must not admit a pod next to others: as the scheduler and the kubelet's own check say it (plugin NodePorts), since
@@ -10,10 +10,8 @@ export function hostPortConflict(
   pod: Pod,
   others: readonly Pod[],
 ): { readonly reason: 'NodePorts'; readonly message: string } | undefined {
-  const wanted = hostPortsOf(pod);
-  if (wanted.length === 0) return undefined;
-  const taken = others.filter((other) => other.metadata.uid !== pod.metadata.uid).flatMap(hostPortsOf);
-  if (!wanted.some((port) => taken.some((other) => hostPortsClash(port, other)))) return undefined;
+  const strangers = others.filter((other) => other.metadata.uid !== pod.metadata.uid);
+  if (!hasHostPortClash(pod, strangers)) return undefined;
   return {
     reason: 'NodePorts',
     message: "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports",

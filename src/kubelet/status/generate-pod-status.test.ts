@@ -46,6 +46,7 @@ function normalized(status: PodStatus): PodStatus {
   return copy;
 }
 
+const RULE = { action: 'RestartAllContainers', exitCodes: { operator: 'In', values: [42] } };
 const STATUS: PodRuntimeStatus = { podUID: 'UID', namespace: 'ns', name: 'p', sandboxes: [], containers: [] };
 
 /** The runtime's view, and everything else, that leads to a recorded status. */
@@ -86,7 +87,7 @@ function derive(pod: Pod, recorded: PodStatus, previous: PodStatus, deleting: bo
     starting: new Set(),
     stage: isOver ? 'terminated' : deleting ? 'terminating' : 'syncing',
     deadlineExceeded: recorded.reason === 'DeadlineExceeded' || (running && condition('Ready')?.reason === 'PodFailed'),
-    restartsAll: undefined,
+    restartsAll: false,
     hostIP: 'POD_IP',
     now: Math.max(0, ...(recorded.conditions ?? []).map((c) => parseTime(c.lastTransitionTime) ?? 0)),
   };
@@ -144,7 +145,7 @@ describe('generatePodStatus', () => {
       spec: {
         restartPolicy: 'OnFailure',
         containers: [
-          { name: 'a', image: 'i' },
+          { name: 'a', image: 'i', restartPolicyRules: [RULE] },
           { name: 'done', image: 'i' },
         ],
       },
@@ -217,7 +218,8 @@ describe('generatePodStatus', () => {
     });
 
     it('shows no such condition where no rule can demand it', () => {
-      const { conditions } = generatePodStatus(derive(pod, {}, {}, false));
+      const ruleless: Pod = { ...pod, spec: { containers: [{ name: 'a', image: 'i' }] } };
+      const { conditions } = generatePodStatus(derive(ruleless, {}, {}, false));
       expect(conditions?.map((c) => c.type)).not.toContain('AllContainersRestarting');
     });
   });

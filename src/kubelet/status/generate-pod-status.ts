@@ -7,6 +7,7 @@ import type {
   PodStatus,
   VolumeMountStatus,
 } from '../../api/generated/types.ts';
+import { isTerminalPhase } from '../../api/pod-phase.ts';
 import { isSidecar, podResources, type ResourceTotals } from '../../api/pod-resources.ts';
 import { formatQuantity } from '../../api/quantity.ts';
 import { formatTime } from '../../api/time.ts';
@@ -32,8 +33,8 @@ export interface PodStatusInput {
   readonly starting: ReadonlySet<string>;
   readonly stage: PodStage;
   readonly deadlineExceeded: boolean;
-  /** Whether a container's end demands that all start anew; undefined when none can. */
-  readonly restartsAll: boolean | undefined;
+  /** Whether a container's end demands that all start anew. */
+  readonly restartsAll: boolean;
   readonly hostIP: string;
   /** Wall time, ms since the epoch. */
   readonly now: number;
@@ -79,10 +80,10 @@ export function generatePodStatus(given: PodStatusInput): PodStatus {
   const computed: PodPhase = input.deadlineExceeded ? 'Failed' : podPhase(pod, statuses, stage === 'terminated');
   const before = (previous.phase ?? 'Pending') as PodPhase;
   // All have ended, and all are to start anew.
-  const goesOn = input.restartsAll && stage === 'syncing' && isTerminal(computed);
-  const wanted = stage === 'terminated' && !isTerminal(computed) ? 'Failed' : goesOn ? before : computed;
+  const goesOn = input.restartsAll && stage === 'syncing' && isTerminalPhase(computed);
+  const wanted = stage === 'terminated' && !isTerminalPhase(computed) ? 'Failed' : goesOn ? before : computed;
   // The end is told only when nothing runs any more, and never taken back.
-  const isOver = isTerminal(before) || (isTerminal(wanted) && stage !== 'terminated');
+  const isOver = isTerminalPhase(before) || (isTerminalPhase(wanted) && stage !== 'terminated');
   const phase = isOver ? before : wanted;
   const ips = podIPs(input, hasNetwork);
   const resources = podLevelResources(pod);
@@ -94,7 +95,7 @@ export function generatePodStatus(given: PodStatusInput): PodStatus {
     phase,
     conditions: podConditions({
       pod,
-      phase: isTerminal(before) ? before : wanted,
+      phase: isTerminalPhase(before) ? before : wanted,
       statuses,
       hasNetwork,
       restartsAll: input.restartsAll,
@@ -385,8 +386,4 @@ function podIPs(input: PodStatusInput, hasNetwork: boolean): readonly string[] {
   const ips = input.status.sandboxes[0]?.ips ?? [];
   if (hasNetwork && ips.length > 0) return ips;
   return input.previous?.podIPs?.map((p) => p.ip).filter((ip) => ip !== undefined) ?? [];
-}
-
-function isTerminal(phase: string): boolean {
-  return phase === 'Succeeded' || phase === 'Failed';
 }

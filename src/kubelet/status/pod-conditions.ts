@@ -2,6 +2,7 @@ import type { ContainerStatus, Pod, PodCondition } from '../../api/generated/typ
 import { isSidecar } from '../../api/pod-resources.ts';
 import { formatTime } from '../../api/time.ts';
 import { ALL_RESTARTING_CONDITION } from '../restarting-all.ts';
+import { mayRestartAll } from '../sync/restart-policy.ts';
 import type { PodPhase } from './pod-phase.ts';
 
 /** The conditions that belong to the kubelet, in the order in which it reports them. Others are kept as they are. */
@@ -30,8 +31,8 @@ export function podConditions(input: {
   readonly phase: PodPhase;
   readonly statuses: ReadonlyMap<string, ContainerStatus>;
   readonly hasNetwork: boolean;
-  /** Whether an end demands that all containers start anew; undefined when none can. */
-  readonly restartsAll: boolean | undefined;
+  /** Whether an end demands that all containers start anew. */
+  readonly restartsAll: boolean;
   readonly previous: readonly PodCondition[];
   readonly now: number;
 }): PodCondition[] {
@@ -44,9 +45,9 @@ export function podConditions(input: {
     Ready: readyVerdict(pod, containersReady, previous),
     ContainersReady: containersReady,
     PodScheduled: { status: 'True' },
-    [ALL_RESTARTING_CONDITION]: restartingVerdict(phase, input.restartsAll ?? false),
+    [ALL_RESTARTING_CONDITION]: restartingVerdict(phase, input.restartsAll),
   };
-  const shown = OWN_CONDITIONS.filter((type) => type !== ALL_RESTARTING_CONDITION || input.restartsAll !== undefined);
+  const shown = OWN_CONDITIONS.filter((type) => type !== ALL_RESTARTING_CONDITION || mayRestartAll(pod));
   const own = shown.map((type): PodCondition => {
     const { status, reason, message } = verdicts[type];
     const old = previous.find((c) => c.type === type);

@@ -1,4 +1,5 @@
 import type { Container, Pod, PodStatus } from '../../api/generated/types.ts';
+import { isTerminalPhase } from '../../api/pod-phase.ts';
 import { isSidecar } from '../../api/pod-resources.ts';
 import { parseTime } from '../../api/time.ts';
 import { CriError } from '../../cri/cri-error.ts';
@@ -27,7 +28,6 @@ import {
   type Waiting,
 } from './compute-pod-actions.ts';
 import { ContainerFailure, ContainerOperations } from './container-operations.ts';
-import { mayRestartAll } from './restart-policy.ts';
 
 type Operation = 'preparing' | 'starting' | 'killing' | 'removing';
 
@@ -169,8 +169,7 @@ export class PodWorker {
     this.logger = parts.logger.child({ pod: this.identity.name, namespace: this.identity.namespace });
     this.operationsOf = new ContainerOperations(parts);
     this.isGone = options.orphan ?? false;
-    const phase = pod.status?.phase;
-    this.isFrozen = this.isGone || phase === 'Succeeded' || phase === 'Failed';
+    this.isFrozen = this.isGone || isTerminalPhase(pod.status?.phase);
     this.forced = this.isGone;
     if (this.isGone) this.endReason = 'Orphaned';
     else if (this.isFrozen) this.endReason = 'Finished';
@@ -471,9 +470,7 @@ export class PodWorker {
         starting: this.starting(status),
         stage: this.stageNow,
         deadlineExceeded: this.endReason === 'DeadlineExceeded',
-        restartsAll: mayRestartAll(this.pod)
-          ? restartAllTrigger(this.pod, status, this.killed) !== undefined
-          : undefined,
+        restartsAll: restartAllTrigger(this.pod, status, this.killed) !== undefined,
         hostIP: settings.hostIP,
         now: clock.now(),
       }),

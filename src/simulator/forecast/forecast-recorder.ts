@@ -1,5 +1,6 @@
 import { getCondition } from '../../api/conditions.ts';
 import type { ContainerStatus, EndpointSlice, Event, Pod } from '../../api/generated/types.ts';
+import { isTerminalPhase } from '../../api/pod-phase.ts';
 import { effectiveGracePeriod, isSidecar } from '../../api/pod-resources.ts';
 import { probeSettings, STARTING_MS } from '../../kubelet/prober/probe-schedule.ts';
 import { parseDuration } from '../../lib/go-duration.ts';
@@ -303,11 +304,7 @@ export class ForecastRecorder {
     }
     track.ready.set(isReady, atMs);
     const phase = pod.status?.phase ?? '';
-    if (
-      track.askedAtMs === undefined &&
-      phase !== old?.status?.phase &&
-      (phase === 'Succeeded' || phase === 'Failed')
-    ) {
+    if (track.askedAtMs === undefined && phase !== old?.status?.phase && isTerminalPhase(phase)) {
       const message = pod.status?.message;
       this.step({ atMs, kind: 'finished', text: message ? `${phase}: ${message}` : phase, ...podOf(track) });
     }

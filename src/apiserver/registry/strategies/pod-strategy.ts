@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Pod } from '../../../api/generated/types.ts';
+import { isTerminalPhase } from '../../../api/pod-phase.ts';
 import { podWarnings } from '../../../api/pod-warnings.ts';
 import { computeQOSClass } from '../../../api/qos.ts';
 import { unsupportedPodFields } from '../../../api/unsupported.ts';
@@ -37,7 +38,7 @@ export const podStrategy: Strategy = {
   gracePeriod(object, requested) {
     const pod = object as Pod;
     // Nobody would confirm the end of a pod that no kubelet has, or that has ended.
-    if (!pod.spec.nodeName || pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed') return 0;
+    if (!pod.spec.nodeName || isTerminalPhase(pod.status?.phase)) return 0;
     const period = requested ?? pod.spec.terminationGracePeriodSeconds ?? 0;
     return period < 0 ? 1 : period;
   },
