@@ -7,6 +7,7 @@ import type {
   Namespace,
   Node,
   ObjectMeta,
+  ObjectReference,
   Pod,
   Secret,
   Service,
@@ -58,6 +59,12 @@ export const ENDPOINTSLICES = define<EndpointSlice>('discovery.k8s.io', 'v1', 'e
 /** `v1` or `group/version`: the apiVersion of this resource's objects. */
 export function apiVersionOf(resource: Resource): string {
   return resource.group === '' ? resource.version : `${resource.group}/${resource.version}`;
+}
+
+/** An object as events name it. */
+export function referenceTo(resource: Resource, { metadata }: KubeObject): ObjectReference {
+  const { namespace, name, uid, resourceVersion } = metadata;
+  return { kind: resource.kind, apiVersion: apiVersionOf(resource), namespace, name, uid, resourceVersion };
 }
 
 /** The URL path of a collection (no `name`), an object, or one of its subresources. */

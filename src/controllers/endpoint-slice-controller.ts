@@ -1,6 +1,6 @@
 import type { EndpointSlice, Endpoints, ObjectReference, Pod, Service } from '../api/generated/types.ts';
 import { newlyReady } from '../api/newly-ready.ts';
-import { ENDPOINTS, ENDPOINTSLICES, PODS, SERVICES } from '../api/resources.ts';
+import { ENDPOINTS, ENDPOINTSLICES, PODS, referenceTo, SERVICES } from '../api/resources.ts';
 import { ApiStatusError, hasReason } from '../api/status-error.ts';
 import { Informer } from '../client/informer.ts';
 import type { KubeClient } from '../client/kube-client.ts';
@@ -238,13 +238,11 @@ export class EndpointSliceController {
   }
 
   private tellLostPorts(service: Service, pods: readonly Pod[], worker: Worker): void {
-    const { name, namespace, uid, resourceVersion } = service.metadata;
     const lost = lostPorts(service, pods);
     for (const port of lost) {
       if (worker.toldPorts.has(port)) continue;
-      const reference = { kind: 'Service', apiVersion: 'v1', namespace, name, uid, resourceVersion };
       const message = `no selected pod has a container port named ${JSON.stringify(port)}: what is sent to it goes nowhere`;
-      this.options.events.record(reference, 'Warning', 'TargetPortNotFound', message);
+      this.options.events.record(referenceTo(SERVICES, service), 'Warning', 'TargetPortNotFound', message);
     }
     worker.toldPorts = new Set(lost);
   }

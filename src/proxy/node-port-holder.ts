@@ -1,7 +1,7 @@
 import { createSocket } from 'node:dgram';
 import { createServer } from 'node:net';
 import type { Service } from '../api/generated/types.ts';
-import { SERVICES } from '../api/resources.ts';
+import { referenceTo, SERVICES } from '../api/resources.ts';
 import { Informer } from '../client/informer.ts';
 import type { KubeClient } from '../client/kube-client.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -81,12 +81,10 @@ export class NodePortHolder {
     } catch (error) {
       this.options.logger.warn({ protocol, port, error: messageOf(error) }, 'node port not held');
       if (errnoOf(error) !== 'EADDRINUSE') return;
-      const { name, namespace, uid, resourceVersion } = service.metadata;
-      const object = { kind: 'Service', apiVersion: 'v1', name, namespace, uid, resourceVersion };
       const message =
         `${protocol} node port ${port} is in use by another program of this machine, and who is reached there is not certain; ` +
         `see who has it with: ss -ln${protocol === 'TCP' ? 't' : 'u'}p sport = ${port}`;
-      this.options.events.record(object, 'Warning', 'NodePortInUse', message);
+      this.options.events.record(referenceTo(SERVICES, service), 'Warning', 'NodePortInUse', message);
     }
   }
 }

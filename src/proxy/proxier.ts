@@ -1,6 +1,6 @@
 import type { Endpoint, EndpointSlice, ObjectReference, Pod, Service } from '../api/generated/types.ts';
 import { newlyReady } from '../api/newly-ready.ts';
-import { ENDPOINTSLICES, SERVICES } from '../api/resources.ts';
+import { ENDPOINTSLICES, referenceTo, SERVICES } from '../api/resources.ts';
 import { Informer } from '../client/informer.ts';
 import type { KubeClient } from '../client/kube-client.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -378,9 +378,7 @@ export class Proxier {
     this.options.logger.warn({ service: key, message }, 'Service not routed');
     const service = this.services.get(nameOf(key), namespaceOf(key));
     if (!service) return;
-    const { name, namespace, uid, resourceVersion } = service.metadata;
-    const object = { kind: 'Service', apiVersion: 'v1', name, namespace, uid, resourceVersion };
-    this.options.events.record(object, 'Warning', reason, message);
+    this.options.events.record(referenceTo(SERVICES, service), 'Warning', reason, message);
   }
 }
 

@@ -1,6 +1,6 @@
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { Service } from '../api/generated/types.ts';
-import { SERVICES } from '../api/resources.ts';
+import { referenceTo, SERVICES } from '../api/resources.ts';
 import { Informer } from '../client/informer.ts';
 import type { KubeClient } from '../client/kube-client.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -66,11 +66,9 @@ export class ServiceHealthServer {
         errnoOf(error) === 'EADDRINUSE'
           ? `listen tcp4 0.0.0.0:${port}: bind: address already in use`
           : messageOf(error);
-      const { name, namespace, uid, resourceVersion } = service.metadata;
       const message = `node ${this.options.nodeName} failed to start healthcheck "${key}" on port ${port}: ${why}`;
       this.options.logger.warn({ service: key, port, error: messageOf(error) }, 'no health checks for load balancers');
-      const object = { kind: 'Service', apiVersion: 'v1', name, namespace, uid, resourceVersion };
-      this.options.events.record(object, 'Warning', 'FailedToStartServiceHealthcheck', message);
+      this.options.events.record(referenceTo(SERVICES, service), 'Warning', 'FailedToStartServiceHealthcheck', message);
     });
     server.listen(port, '0.0.0.0').unref();
   }
